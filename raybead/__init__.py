@@ -1,0 +1,3 @@
+"""raybead: Ray-distributed anomaly detection for collider physics."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,155 @@
+"""The verbs; nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
+
+import raybead
+from raybead.config import PythiaSource, Resonance, load_job
+from raybead.console import Console
+from raybead.errors import JobError, RaybeadError
+from raybead.events import Labels
+from raybead.storage import Folder
+
+app = App(
+    name="raybead",
+    help="Anomaly detection for collider physics, from raw files to a significance.",
+    version=raybead.__version__,
+)
+
+JobFile = Annotated[Path, Parameter(help="Job file (TOML).")]
+Set = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", help="section.key=value, instead of what the job file says.",
+              negative=()),
+]
+Address = Annotated[
+    str | None, Parameter(help="Ray cluster to join; RAY_ADDRESS, or this machine, if not given.")
+]
+Cpus = Annotated[int | None, Parameter(help="CPUs of a Ray that is started on this machine.")]
+Overwrite = Annotated[
+    bool, Parameter(help="Replace a run of other data in the same place.", negative=())
+]
+
+
+def _verb(verb: str, job: Path, overrides: tuple[str, ...], address: str | None,
+          cpus: int | None, overwrite: bool) -> None:
+    from raybead.overview import show_run
+    from raybead.pipeline import execute
+
+    console = Console()
+    run = execute(load_job(job, overrides), verb, console,  # type: ignore[arg-type]
+                  address=address, num_cpus=cpus, overwrite=overwrite)
+    show_run(run, console)
+
+
+@app.command
+def prepare(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
+            overwrite: Overwrite = False) -> None:
+    """Turn raw events into jets."""
+    _verb("prepare", job, set_, address, cpus, overwrite)
+
+
+@app.command
+def train(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
+          overwrite: Overwrite = False) -> None:
+    """Train the model on background, after preparing what isn't yet."""
+    _verb("train", job, set_, address, cpus, overwrite)
+
+
+@app.command
+def score(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
+          overwrite: Overwrite = False) -> None:
+    """Score both samples, after training what isn't yet."""
+    _verb("score", job, set_, address, cpus, overwrite)
+
+
+@app.command
+def hunt(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
+         overwrite: Overwrite = False) -> None:
+    """Cut on the score and hunt the bump, after scoring what isn't yet."""
+    _verb("hunt", job, set_, address, cpus, overwrite)
+
+
+@app.command
+def run(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
+        overwrite: Overwrite = False) -> None:
+    """Do the whole job, and write the report."""
+    _verb("run", job, set_, address, cpus, overwrite)
+
+
+@app.command
+def demo(*, set_: Set = (), address: Address = None, cpus: Cpus = None) -> None:
+    """Generate events with a resonance among them, and find it."""
+    _verb("run", _demo_job(), set_, address, cpus, False)
+
+
+@app.command
+def show(run: Annotated[str, Parameter(help="A run's folder or URI.")], /) -> None:
+    """Show what a run holds."""
+    from raybead.overview import show_run
+
+    show_run(Folder.at(run), Console())
+
+
+@app.command
+def generate(
+    path: Annotated[str, Parameter(help="File to write (HDF5).")],
+    /,
+    *,
+    events: Annotated[int, Parameter(help="Events that pass the selection, signal included.")],
+    seed: int = 1,
+    signal_fraction: float = 0.0,
+    mass: Annotated[float, Parameter(help="W' mass [GeV].")] = 3500.0,
+    mass_x: Annotated[float, Parameter(help="X mass [GeV].")] = 500.0,
+    mass_y: Annotated[float, Parameter(help="Y mass [GeV].")] = 100.0,
+    labels: Annotated[Labels, Parameter(help="A column, a file beside, or nowhere.")] = "column",
+    address: Address = None,
+    cpus: Cpus = None,
+) -> None:
+    """Generate QCD dijets, and a resonance among them, as an LHC Olympics file."""
+    from raybead.distributed.session import session
+
+    try:
+        source = PythiaSource(
+            source="pythia", events=events, seed=seed, signal_fraction=signal_fraction,
+            resonance=Resonance(mass=mass, mass_x=mass_x, mass_y=mass_y),
+        )
+    except ValueError as error:
+        raise JobError(str(error).splitlines()[2].strip()) from None
+    console = Console()
+    with session(address, cpus) as cluster, console.stage("generate") as tick:
+        from raybead.distributed.generate import generate as generate_file
+
+        generate_file(Path(path), source, labels, cluster, tick)
+    console.say(f"{path}: {events} events")
+
+
+def _demo_job() -> Path:
+    """The demo's job file: installed with the package, or beside it in a checkout."""
+    package = Path(raybead.__file__).parent
+    for folder in (package.parent / "jobs", package / "jobs"):
+        if (folder / "demo.toml").exists():
+            return folder / "demo.toml"
+    raise JobError("the demo's job file isn't installed; run a checkout's jobs/demo.toml")
+
+
+def main() -> None:
+    """The command. Errors a user can mend print as one line and exit non-zero."""
+    try:
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"raybead: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RaybeadError as error:
+        print(f"raybead: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("raybead: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+

@@ -1,0 +1,40 @@
+"""What a job file may say."""
+
+from raybead.config.data import Data, LhcoSource, PythiaSource, Resonance, Source
+from raybead.config.hunt import Hunt, Score
+from raybead.config.jets import Jets, Prepare
+from raybead.config.job import Job, dump_job, load_job, parse_job
+from raybead.config.model import (
+    ChamferLoss,
+    EdgeNetModel,
+    Graph,
+    JetBottleneckModel,
+    Loss,
+    Model,
+    MseLoss,
+)
+from raybead.config.train import Train
+
+__all__ = [
+    "ChamferLoss",
+    "Data",
+    "EdgeNetModel",
+    "Graph",
+    "Hunt",
+    "JetBottleneckModel",
+    "Jets",
+    "Job",
+    "LhcoSource",
+    "Loss",
+    "Model",
+    "MseLoss",
+    "Prepare",
+    "PythiaSource",
+    "Resonance",
+    "Score",
+    "Source",
+    "Train",
+    "dump_job",
+    "load_job",
+    "parse_job",
+]

@@ -1,0 +1,49 @@
+"""``[score]`` and ``[hunt]``: from losses to a significance."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from raybead.config.section import Section
+
+Quantile = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Score(Section):
+    """How jet losses become an event score. Truth plays no part."""
+
+    combine: Literal["sum-log", "sum", "min", "max"] = "sum-log"
+    complexity: Literal["quadratic", "none"] = "quadratic"
+    """Removed from the log loss as a function of log multiplicity."""
+    complexity_fit: Literal["search", "background"] = "search"
+    """Sample that the function is fitted on. Multiplicity differs between generators."""
+    batch_items: PositiveInt = 4096
+    workers: PositiveInt | Literal["auto"] = "auto"
+
+
+class Hunt(Section):
+    """Cut on the event score, predict the background, look for a bump in m_jj."""
+
+    cuts: Annotated[tuple[Quantile, ...], Field(min_length=1)] = (0.9, 0.95, 0.99)
+    conditional: Literal["mjj", "none"] = "mjj"
+    """mjj: the score's quantile given m_jj; none: one threshold, which sculpts m_jj."""
+    threshold_fit: Literal["background", "search"] = "background"
+    """Sample that thresholds are fitted on. On search, by folds: no event sets its own."""
+    background: Literal["non-outliers", "ratio-polynomial"] = "non-outliers"
+    mass_window: tuple[PositiveFloat, PositiveFloat] = (2659.0, 6099.0)
+    """m_jj range [GeV]; binned by the dijet edges that lie in it."""
+    widths: tuple[PositiveInt, PositiveInt] = (2, 5)
+    """Narrowest and widest window of the scan, in bins."""
+    toys: PositiveInt = 10_000
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Hunt:
+        if self.mass_window[0] >= self.mass_window[1]:
+            raise ValueError("mass_window must run upwards")
+        if self.widths[0] > self.widths[1]:
+            raise ValueError("widths must run upwards")
+        if len(set(self.cuts)) < len(self.cuts):
+            raise ValueError("cuts must differ from one another")
+        return self

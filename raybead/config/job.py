@@ -1,0 +1,162 @@
+"""The job: every section together, read from TOML, overridden, checked, written back."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+
+from raybead.config.data import Data
+from raybead.config.hunt import Hunt, Score
+from raybead.config.jets import Jets, Prepare
+from raybead.config.model import Graph, JetBottleneckModel, Loss, Model, MseLoss
+from raybead.config.section import Section
+from raybead.config.train import Train
+from raybead.errors import JobError
+
+
+class Job(Section):
+    """A whole analysis, from raw files to a significance."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    output: str = "runs"
+    """Folder or fsspec URI (s3://, gs://, ...) that runs are kept in."""
+    seed: NonNegativeInt = 0
+    data: Data
+    jets: Jets = Jets()
+    prepare: Prepare = Prepare()
+    graph: Graph = Graph()
+    model: Model = JetBottleneckModel(kind="jet-bottleneck")
+    loss: Loss = MseLoss(kind="mse")
+    train: Train = Train()
+    score: Score = Score()
+    hunt: Hunt = Hunt()
+
+
+def load_job(path: str | Path, overrides: Sequence[str] = ()) -> Job:
+    """Read a job file.
+
+    Args:
+        path: TOML file.
+        overrides: ``section.key=value`` with the value in TOML; a bare word is a string.
+
+    Raises:
+        JobError: the file can't be read, or says something that no job can say.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise JobError(f"{path}: no such job file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"{path}: can't be read as text: {error}") from None
+    return parse_job(text, overrides, origin=str(path))
+
+
+def parse_job(text: str, overrides: Sequence[str] = (), *, origin: str = "job") -> Job:
+    """The job that a TOML text says; see :func:`load_job`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise JobError(f"{origin}: not TOML: {error}") from None
+    for override in overrides:
+        _apply(raw, override)
+    for section, kind in (("model", "jet-bottleneck"), ("loss", "mse")):
+        if isinstance(raw.get(section), dict):
+            raw[section].setdefault("kind", kind)
+    try:
+        return Job.model_validate(raw)
+    except ValidationError as error:
+        raise JobError(f"{origin}: {_first_fault(error, raw)}") from None
+
+
+def dump_job(job: Job) -> str:
+    """The resolved job as TOML; reading it again gives an equal job."""
+    return tomli_w.dumps(job.model_dump(mode="json", exclude_none=True))
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, sign, value = override.partition("=")
+    parts = key.strip().split(".")
+    if not sign or not all(parts):
+        raise JobError(f"--set {override!r}: write it as section.key=value")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    here = raw
+    for part in parts[:-1]:
+        here = here.setdefault(part, {})
+        if not isinstance(here, dict):
+            raise JobError(f"--set {override!r}: {part} is a value, not a section")
+    here[parts[-1]] = parsed
+
+
+def _first_fault(error: ValidationError, raw: Mapping[str, Any]) -> str:
+    # A typo often causes a second complaint (its right name is missing): say the typo first.
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    fault = faults[0]
+    key = ".".join(_written_path(fault["loc"], raw))
+    if fault["type"] == "extra_forbidden":
+        near = _nearest(key)
+        if near == key:
+            return f"key {key!r} doesn't go with this kind of {key.rpartition('.')[0]}"
+        return f"unknown key {key!r}" + (f"; did you mean {near!r}?" if near else "")
+    if fault["type"] == "missing":
+        return f"key {key!r} is missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    context = fault.get("ctx", {})
+    if fault["type"] == "union_tag_invalid":
+        known = str(context["expected_tags"]).replace("'", "").split(", ")
+        tag = str(context["tag"])
+        near = difflib.get_close_matches(tag, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        discriminator = str(context["discriminator"]).strip("'")
+        return f"{key}.{discriminator} = {tag!r} is none of {', '.join(known)}{hint}"
+    given = fault["input"]
+    shown = "" if isinstance(given, dict) else f" (got {given!r})"
+    return f"{key}: {message}{shown}"
+
+
+def _written_path(loc: Sequence[str | int], raw: Any) -> Iterator[str]:
+    # pydantic puts a union's tag into the location; the file has no such level.
+    for depth, part in enumerate(loc):
+        inside = isinstance(raw, dict) and part in raw
+        inside = inside or (isinstance(raw, list) and isinstance(part, int))
+        if inside:
+            raw = raw[part]
+            yield str(part)
+        elif depth == len(loc) - 1:
+            yield str(part)
+
+
+def _nearest(key: str) -> str | None:
+    section, _, leaf = key.rpartition(".")
+    known = set(_known_keys(Job))
+    siblings = {name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section}
+    near = difflib.get_close_matches(leaf, siblings, n=1, cutoff=0.7)
+    if near:
+        return f"{section}.{near[0]}" if section else near[0]
+    moved = sorted(name for name in known if name.rpartition(".")[2] == leaf)
+    elsewhere = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.6)
+    return (moved or elsewhere or [None])[0]
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for inner in _models_in(field.annotation):
+            yield from _known_keys(inner, f"{prefix}{name}.")
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in typing.get_args(annotation):
+        yield from _models_in(argument)

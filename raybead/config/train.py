@@ -1,0 +1,33 @@
+"""``[train]``: how a model is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from raybead.config.section import Section
+
+
+class Train(Section):
+    """Adam, plateau schedule and early stopping on the validation loss."""
+
+    epochs: PositiveInt = 50
+    batch_items: PositiveInt = 512
+    """Items a step over all workers together, so the result doesn't depend on their number."""
+    learning_rate: PositiveFloat = 1e-3
+    plateau_patience: NonNegativeInt = 4
+    plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    patience: PositiveInt = 10
+    """Epochs without a better validation loss before training stops."""
+    min_delta: NonNegativeFloat = 0.0
+    validation: Annotated[float, Field(gt=0.0, le=0.5)] = 0.1
+    test: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1
+    """Shares of background events held out to choose the epoch, and to report."""
+    clip_norm: PositiveFloat | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    workers: PositiveInt | Literal["auto"] = "auto"
+    """One a GPU; without GPUs one a CPU as far as the batch makes that worth while."""
+    use_gpu: bool | Literal["auto"] = "auto"
+    max_failures: NonNegativeInt = 3
+    """Lost workers that are replaced before the job gives up."""

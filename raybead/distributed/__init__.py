@@ -1,0 +1,1 @@
+"""The only room that knows Ray: one file a stage, and the session."""

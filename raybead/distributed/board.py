@@ -1,0 +1,59 @@
+"""A notice board: workers post how far they are, the driver reads it while it waits."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+
+Board = Any
+"""Handle of a board's actor."""
+
+
+@ray.remote(num_cpus=0)
+class _BoardActor:
+    def __init__(self) -> None:
+        self._notes: list[dict[str, Any]] = []
+
+    def post(self, note: dict[str, Any]) -> None:
+        self._notes.append(note)
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        return self._notes[number:]
+
+
+def post(board: Board, note: dict[str, Any]) -> None:
+    """Put a note on the board; doesn't wait, and never fails the work that it tells of."""
+    board.post.remote(note)
+
+
+@contextlib.contextmanager
+def watched(on_note: Callable[[dict[str, Any]], None]) -> Iterator[Board]:
+    """A board whose notes ``on_note`` gets, in order, until the block ends."""
+    board = _BoardActor.remote()
+    over = threading.Event()
+    seen = 0
+
+    def read() -> None:
+        nonlocal seen
+        with contextlib.suppress(ray.exceptions.RayError):
+            for note in ray.get(board.since.remote(seen)):
+                seen += 1
+                on_note(note)
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            read()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield board
+    finally:
+        over.set()
+        watcher.join()
+        read()
+        ray.kill(board)

@@ -1,0 +1,123 @@
+"""Scoring on Ray Data: a pool of actors that each hold the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy
+
+from raybead.config import Score
+from raybead.distributed.session import Cluster
+from raybead.distributed.stream import Tick, attempt, outcomes
+from raybead.events import read_parquet, table_bytes
+from raybead.models import Bundle
+from raybead.scoring import EVENT_COLUMNS, JetScorer, fit_complexity, score_events
+from raybead.storage import Folder, Role
+
+
+ROLES: tuple[Role, ...] = ("background", "search")
+
+
+def score(
+    events: dict[Role, Folder],
+    model: Folder,
+    config: Score,
+    folder: Folder,
+    cluster: Cluster,
+    tick: Tick,
+) -> dict[str, Any]:
+    """Score both samples and write one Parquet file of event scores each.
+
+    Args:
+        events: prepared events of each role.
+        model: folder of a bundle.
+        config: batching and treatment of the losses.
+        folder: that ``background.parquet`` and ``search.parquet`` go to.
+        cluster: that the actors run on.
+        tick: told of event files done.
+
+    Returns:
+        Facts of the stage: the functions that took complexity away, and numbers of events.
+    """
+    losses = folder / ".losses"
+    pieces = [(role, name) for role in ROLES for name in events[role].names(".parquet")]
+    done = {role: set((losses / role).names(".parquet")) for role in ROLES}
+    missing = [(role, name) for role, name in pieces if name not in done[role]]
+    finished = len(pieces) - len(missing)
+    tick(finished, len(pieces), "event files")
+    if missing:
+        for _ in outcomes(
+            len(missing),
+            _ScoreActor,
+            fn_constructor_kwargs={
+                "pieces": missing, "events": events, "model": model, "losses": losses,
+                "batch_items": config.batch_items, "gpu": cluster.gpus > 0,
+            },
+            **_pool(config, cluster, len(missing)),
+        ):
+            finished += 1
+            tick(finished, len(pieces), "event files")
+    facts = ray.get(_combine.remote(losses, {role: [n for r, n in pieces if r == role]
+                                             for role in ROLES}, config, folder))
+    losses.delete()
+    return facts
+
+
+def _pool(config: Score, cluster: Cluster, pieces: int) -> dict[str, Any]:
+    """Actors, and what each asks for.
+
+    Something has to be left for the tasks that feed a pool, or it waits for ever: CPU actors
+    ask for half a CPU, and so there can be one for each.
+    """
+    wanted = max(1, cluster.gpus or cluster.cpus) if config.workers == "auto" else config.workers
+    size = min(wanted, pieces)
+    if cluster.gpus:
+        return {"compute": ActorPoolStrategy(size=size), "num_gpus": 1, "num_cpus": 0.5}
+    return {"compute": ActorPoolStrategy(size=size), "num_cpus": 0.5}
+
+
+class _ScoreActor:
+    def __init__(
+        self,
+        pieces: list[tuple[Role, str]],
+        events: dict[Role, Folder],
+        model: Folder,
+        losses: Folder,
+        batch_items: int,
+        gpu: bool,
+    ) -> None:
+        self._pieces, self._events, self._losses = pieces, events, losses
+        self._scorer = JetScorer(Bundle.load(model), batch_items, "cuda" if gpu else "cpu")
+
+    def __call__(self, pieces: pa.Table) -> pa.Table:
+        return attempt(pieces, self._score)
+
+    def _score(self, piece: int) -> int:
+        role, name = self._pieces[piece]
+        folder = self._events[role]
+        rows = read_parquet(folder.read(name), f"{folder}/{name}", EVENT_COLUMNS)
+        table = self._scorer.table(rows)
+        (self._losses / role).write(name, table_bytes(table))
+        return len(table)
+
+
+@ray.remote
+def _combine(
+    losses: Folder, names: dict[Role, list[str]], config: Score, folder: Folder
+) -> dict[str, Any]:
+    """Fit complexity on the whole of one sample, and write the event scores of both."""
+    tables = {
+        role: pa.concat_tables(
+            [read_parquet((losses / role).read(n), f"{losses}/{role}/{n}") for n in names[role]]
+        ).combine_chunks()
+        for role in ROLES
+    }
+    complexity = fit_complexity(tables[config.complexity_fit], config)
+    for role, table in tables.items():
+        folder.write(f"{role}.parquet", table_bytes(score_events(table, config, complexity)))
+    return {
+        "complexity": {name: fit.as_dict() for name, fit in complexity.items()},
+        "events": {role: len(table) for role, table in tables.items()},
+    }

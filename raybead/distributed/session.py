@@ -1,0 +1,72 @@
+"""Joining or starting a Ray cluster, and what it has."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SETTINGS = {
+    # Ray Train otherwise looks for new reports every two seconds: an epoch may take one.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
+    # raybead shows progress of its own.
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Workers of a node without a CUDA device keep what they see; Ray asks to say so.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Usage statistics leave the machine; nobody was asked.
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a Ray cluster has now. An autoscaled one may get more."""
+
+    cpus: int
+    gpus: int
+    address: str
+
+
+@contextlib.contextmanager
+def session(address: str | None = None, num_cpus: int | None = None) -> Iterator[Cluster]:
+    """A connection to a Ray cluster for the length of a block.
+
+    Joins ``address``, else ``RAY_ADDRESS``, else starts Ray on this machine and stops it
+    afterwards. A connection that is already there is used and left open.
+
+    Args:
+        address: of a cluster, as Ray takes it.
+        num_cpus: CPUs of a cluster that is started here; the machine's if not given.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield _cluster()
+        return
+    joins = address or os.environ.get("RAY_ADDRESS")
+    options = {} if joins else {"num_cpus": num_cpus, "include_dashboard": False}
+    ray.init(
+        address=joins or "local",
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+        **options,
+    )
+    try:
+        yield _cluster()
+    finally:
+        ray.shutdown()
+
+
+def _cluster() -> Cluster:
+    import ray
+
+    has = ray.cluster_resources()
+    return Cluster(
+        cpus=max(1, int(has.get("CPU", 1))),
+        gpus=int(has.get("GPU", 0)),
+        address=ray.get_runtime_context().gcs_address,
+    )

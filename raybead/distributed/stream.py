@@ -1,0 +1,57 @@
+"""Numbered pieces of work through Ray Data; each ends in a result or in an error as a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray.data
+
+from raybead import errors
+from raybead.errors import RaybeadError
+
+Tick = Callable[[int, int, str], None]
+"""Called with pieces done, pieces in all, and a remark."""
+
+OUTCOME = pa.schema(
+    [("piece", pa.int64()), ("result", pa.string()), ("fault", pa.string()), ("text", pa.string())]
+)
+
+
+def attempt(pieces: pa.Table, work: Callable[[int], Any]) -> pa.Table:
+    """Do the pieces of a batch; results are JSON.
+
+    What a user can mend travels as a value: Ray would wrap an exception in tracebacks, and
+    might try again what can't succeed.
+    """
+    rows = []
+    for piece in pieces.column("id").to_pylist():
+        row = {"piece": piece, "result": None, "fault": None, "text": None}
+        try:
+            row["result"] = json.dumps(work(piece))
+        except RaybeadError as error:
+            row |= {"fault": type(error).__name__, "text": str(error)}
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=OUTCOME)
+
+
+def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
+    """Results of ``n`` pieces as they come, in any order.
+
+    Args:
+        n: pieces, numbered from 0; each is a block of its own.
+        work: function or class for ``map_batches`` that hands its batch to :func:`attempt`.
+        options: for ``map_batches``.
+
+    Raises:
+        RaybeadError: that a piece ended in.
+    """
+    pieces = ray.data.range(n, override_num_blocks=n)
+    done = pieces.map_batches(work, batch_size=None, batch_format="pyarrow", **options)
+    for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for row in table.to_pylist():
+            if row["fault"] is not None:
+                raise getattr(errors, row["fault"])(row["text"])
+            yield row["piece"], json.loads(row["result"])

@@ -1,0 +1,35 @@
+"""What can go wrong, as types. Each prints as one line at the command line."""
+
+from __future__ import annotations
+
+
+class RaybeadError(Exception):
+    """Base of every error a user can cause or mend; its text is one clear line."""
+
+    exit_code = 1
+
+
+class JobError(RaybeadError):
+    """The job file, or an override of it, says something that can't be done."""
+
+    exit_code = 2
+
+
+class InputError(RaybeadError):
+    """An input file is missing, broken, or holds values that no event can have."""
+
+
+class StorageError(RaybeadError):
+    """A run's storage can't be read or written."""
+
+
+class RunError(RaybeadError):
+    """A run folder isn't in the state that a verb needs."""
+
+
+class TrainingError(RaybeadError):
+    """Training can't go on: non-finite loss, workers that don't fit the cluster."""
+
+
+class HuntError(RaybeadError):
+    """The selected events don't allow the statistics that were asked for."""

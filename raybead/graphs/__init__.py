@@ -1,0 +1,21 @@
+"""Rows to jet graphs: packed nodes and offsets, features, scaling."""
+
+from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
+from raybead.graphs.features import NAMES, FeatureSet, node_features
+from raybead.graphs.jetbatch import JetBatch
+from raybead.graphs.scaling import Scaling
+from raybead.graphs.tiles import Tile, tiles
+
+__all__ = [
+    "COLUMNS",
+    "NAMES",
+    "FeatureSet",
+    "JetBatch",
+    "JetFacts",
+    "Scaling",
+    "Tile",
+    "collate",
+    "jet_facts",
+    "node_features",
+    "tiles",
+]

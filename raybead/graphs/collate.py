@@ -1,0 +1,99 @@
+"""Event rows to a JetBatch, straight from Arrow's buffers: no loop over particles or jets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from raybead.config import Graph
+from raybead.events.particles import members_of, offsets_of
+from raybead.graphs.features import node_features
+from raybead.graphs.jetbatch import JetBatch
+from raybead.observables import Spread, spread_about_axis
+
+COLUMNS = ["event", "jets", "constituents"]
+"""Columns of an event row that a batch is made of. Truth isn't among them."""
+
+
+def collate(table: pa.Table, graph: Graph) -> JetBatch:
+    """All jets of a table of event rows, event after event, leading first.
+
+    Args:
+        table: rows of :data:`raybead.events.EVENT_SCHEMA`.
+        graph: features and the cap on nodes; features aren't scaled here.
+    """
+    jets, parts, sizes = _flatten(table)
+    n = len(sizes)
+    starts = offsets_of(sizes)[:-1]
+    kept = sizes if graph.nodes == "all" else np.minimum(sizes, graph.nodes)
+    picked = members_of(starts, kept)  # constituents lie leading first in each jet
+    column = {name: _numpy(parts.field(name))[picked] for name in ("pt", "eta", "phi")}
+    jet = {name: _numpy(jets.field(name)) for name in ("eta", "phi", "px", "py", "pz", "e")}
+    x_TF = node_features(
+        graph.features,
+        column["pt"],
+        column["eta"],
+        column["phi"],
+        np.repeat(jet["eta"].astype(np.float32), kept),
+        np.repeat(jet["phi"].astype(np.float32), kept),
+    )
+    events = table.column("event").to_numpy()
+    per_event = n // len(events) if len(events) else 1
+    return JetBatch(
+        x_TF=torch.from_numpy(x_TF),
+        ptr=torch.from_numpy(offsets_of(kept)),
+        p4_B4=torch.from_numpy(
+            np.stack([jet[name] for name in ("px", "py", "pz", "e")], axis=1).astype(np.float32)
+        ),
+        event_B=torch.from_numpy(np.repeat(events, per_event)),
+        rank_B=torch.from_numpy(np.tile(np.arange(per_event), len(events))),
+        n_constituents_B=torch.from_numpy(sizes),
+    )
+
+
+@dataclass(frozen=True)
+class JetFacts:
+    """What is known of B jets without learning, in the order of :func:`collate`."""
+
+    mass: np.ndarray
+    """[B] GeV"""
+    n: np.ndarray
+    """[B] constituents"""
+    spread: Spread
+
+
+def jet_facts(table: pa.Table) -> JetFacts:
+    """Masses, multiplicities and no-learning controls of all jets of a table of event rows."""
+    jets, parts, sizes = _flatten(table)
+    if len(sizes) == 0:
+        none = np.empty(0)
+        return JetFacts(none, sizes, Spread(none, none))
+    spread = spread_about_axis(
+        *(_numpy(parts.field(name)) for name in ("pt", "eta", "phi")),
+        _numpy(jets.field("eta")),
+        _numpy(jets.field("phi")),
+        offsets_of(sizes),
+    )
+    return JetFacts(_numpy(jets.field("mass")), sizes, spread)
+
+
+def _flatten(table: pa.Table) -> tuple[pa.StructArray, pa.StructArray, np.ndarray]:
+    """Jets [B], their constituents [T] and the number of these [B]."""
+    jets = _one_array(table, "jets").flatten()
+    inner = _one_array(table, "constituents").flatten()
+    sizes = np.diff(inner.offsets.to_numpy()).astype(np.int64)
+    return jets, inner.flatten(), sizes
+
+
+def _one_array(table: pa.Table, name: str) -> pa.ListArray:
+    column = table.column(name).combine_chunks()
+    if isinstance(column, pa.ChunkedArray):  # what an empty table gives
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return column
+
+
+def _numpy(array: pa.Array) -> np.ndarray:
+    return array.to_numpy(zero_copy_only=False)

@@ -1,0 +1,32 @@
+"""Selection, background, scan, toys: from event scores to a significance."""
+
+from raybead.hunt.background import NonOutliers, RatioPolynomial, predict
+from raybead.hunt.evaluation import evaluate
+from raybead.hunt.hunt import Prepared, conclude, conclude_cut, prepare_cut
+from raybead.hunt.sample import DIJET_EDGES, Sample, edges_within
+from raybead.hunt.scan import Windows, local_p, test_statistic
+from raybead.hunt.selection import Threshold, fit_threshold, select_outliers
+from raybead.hunt.toys import CHUNK, GlobalP, toy_statistics
+
+__all__ = [
+    "CHUNK",
+    "DIJET_EDGES",
+    "GlobalP",
+    "NonOutliers",
+    "Prepared",
+    "RatioPolynomial",
+    "Sample",
+    "Threshold",
+    "Windows",
+    "conclude",
+    "conclude_cut",
+    "edges_within",
+    "evaluate",
+    "fit_threshold",
+    "local_p",
+    "predict",
+    "prepare_cut",
+    "select_outliers",
+    "test_statistic",
+    "toy_statistics",
+]

@@ -1,0 +1,14 @@
+"""Mean squared error of a jet's nodes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from raybead.models import Output
+
+
+def mse(output: Output) -> Tensor:
+    """[B] mean over each jet's reconstructed nodes and features of the squared error."""
+    per_node = (output.reconstruction_NF.float() - output.target_NF).square().mean(dim=1)
+    return torch.segment_reduce(per_node, "mean", offsets=output.ptr, axis=0)

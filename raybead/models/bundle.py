@@ -1,0 +1,88 @@
+"""The bundle: a trained model as one folder that is enough to score with.
+
+``weights.safetensors`` and ``bundle.json``: configuration, scaling, versions, training summary.
+Loading it runs no code of the bundle's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from torch import nn
+
+import raybead
+from raybead.config import Graph, Loss, Model
+from raybead.errors import RunError
+from raybead.graphs import NAMES, Scaling
+from raybead.models.build import build_model
+from raybead.storage import Folder
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "bundle.json"
+
+
+class Recipe(BaseModel):
+    """What rebuilds a model around its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    graph: Graph
+    model: Model
+    loss: Loss
+
+    def build(self) -> nn.Module:
+        """The model with fresh weights."""
+        return build_model(self.model, len(NAMES[self.graph.features]))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model with all that scoring needs."""
+
+    recipe: Recipe
+    scaling: Scaling
+    weights: dict[str, torch.Tensor]
+    summary: dict[str, Any]
+    """Of the training: epochs, losses, numbers of jets."""
+
+    def model(self) -> nn.Module:
+        """The model with its trained weights, in evaluation mode."""
+        model = self.recipe.build()
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+    def save(self, folder: Folder) -> None:
+        """Write the bundle's files."""
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self.weights.items()}
+        folder.write(WEIGHTS, safetensors.torch.save(tensors))
+        folder.write_json(
+            DESCRIPTION,
+            {
+                **self.recipe.model_dump(mode="json"),
+                "scaling": self.scaling.as_dict(),
+                "summary": self.summary,
+                "versions": {"raybead": raybead.__version__, "torch": str(torch.__version__)},
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Folder) -> Bundle:
+        """Read a bundle.
+
+        Raises:
+            RunError: there is none in the folder, or not a whole one.
+        """
+        if not folder.exists(DESCRIPTION):
+            raise RunError(f"{folder}: no model bundle in it; train first")
+        raw = folder.read_json(DESCRIPTION)
+        try:
+            recipe = Recipe(graph=raw["graph"], model=raw["model"], loss=raw["loss"])
+            weights = safetensors.torch.load(folder.read(WEIGHTS))
+            return cls(recipe, Scaling.from_dict(raw["scaling"]), weights, raw["summary"])
+        except (KeyError, ValidationError, SafetensorError) as error:
+            raise RunError(f"{folder}: not a whole model bundle: {error}") from None

@@ -1,0 +1,107 @@
+"""What a run holds, in tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raybead.console import Console
+from raybead.errors import RunError
+from raybead.storage import JOB, MANIFEST, Folder, StageName, stage_facts
+
+
+def show_run(run: Folder, console: Console) -> None:
+    """Print what a run's stages hold and found.
+
+    Raises:
+        RunError: there is no run in the folder.
+    """
+    if not run.exists(JOB):
+        raise RunError(f"{run}: no run in it")
+    stages = [("events/background", "events/search"), ("model",), ("scores",), ("hunt",)]
+    rows = [_stage_row(run, name) for group in stages for name in group]  # type: ignore[arg-type]
+    console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
+    if _done(run, "hunt"):
+        _show_hunt((run / "hunt").read_json("result.json"), console)
+    if run.exists("report.html"):
+        console.say(f"report: {run}/report.html")
+
+
+def _stage_row(run: Folder, name: StageName) -> list[str]:
+    if not _done(run, name):
+        return [name, "not done yet", ""]
+    facts = stage_facts(run, name)
+    return [name, _in_words(name, facts), f"{facts['seconds']:g}"]
+
+
+def _in_words(name: StageName, facts: dict[str, Any]) -> str:
+    match name:
+        case "events/background" | "events/search":
+            flow = facts["cutflow"]
+            drops = "".join(f", {n} dropped: {cut}" for cut, n in flow["dropped"].items() if n)
+            size = facts["bytes"] / max(flow["written"], 1)
+            return f"{flow['read']} events read{drops}, {flow['written']} written ({size:.0f} B each)"
+        case "model":
+            return (
+                f"best of {facts['epochs']} epochs: {facts['best_epoch']},"
+                f" validation loss {facts['validation_loss']:.4g}, {facts['workers']} workers"
+            )
+        case "scores":
+            return ", ".join(f"{n} {role} events" for role, n in facts["events"].items())
+        case "hunt":
+            return f"global p {p_text(facts['conclusion'])} over {facts['conclusion']['looks']} cuts"
+        case "figures":
+            return facts["page"]
+
+
+def p_text(found: dict[str, Any]) -> str:
+    """A p-value as text; one that no pseudo-experiment reached is a bound."""
+    bound = "" if found.get("resolved", found.get("beyond", 1)) else "<= "
+    return f"{bound}{found['p']:.2g}"
+
+
+def _show_hunt(result: dict[str, Any], console: Console) -> None:
+    rows = [
+        [
+            f"{cut['cut']:g}",
+            str(cut["events"]["outliers"]),
+            f"{cut['window']['low']:.0f}-{cut['window']['high']:.0f}",
+            str(cut["window"]["observed"]),
+            f"{cut['window']['expected']:.1f} +- {cut['window']['expected_error']:.1f}",
+            f"{cut['local']['significance']:.1f}",
+            p_text(cut["global"]),
+            f"{cut['global']['significance']:.1f}",
+            f"{cut['background']['agreement']['p']:.2f}",
+        ]
+        for cut in result["cuts"]
+    ]
+    console.table(
+        "Bump hunt",
+        ["cut", "outliers", "window [GeV]", "observed", "expected", "local Z", "global p",
+         "global Z", "fit p"],
+        rows,
+    )
+    for reason in result["refused"]:
+        console.say(f"not hunted at {reason}")
+    best = result["conclusion"]
+    console.say(
+        f"Most significant: {best['window']['low']:.0f}-{best['window']['high']:.0f} GeV,"
+        f" global p {p_text(best)} ({best['significance']:.1f} sigma), {best['looks']} cuts counted"
+    )
+    if result["evaluation"] is not None:
+        names = {"score": "model", "control_width": "no learning: jet width",
+                 "control_moment": "no learning: mean (pT dR)^2"}
+        console.table(
+            f"Evaluation with truth ({result['evaluation']['signal']} signal,"
+            f" {result['evaluation']['background']} background); no part in the hunt",
+            ["score", "AUC", "max SIC", "AUC less the model's"],
+            [
+                [names[name], f"{c['auc']:.4f} +- {c['auc_error']:.4f}", f"{c['sic']:.2f}",
+                 "" if name == "score" else
+                 f"{c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}"]
+                for name, c in result["evaluation"]["scores"].items()
+            ],
+        )
+
+
+def _done(run: Folder, name: StageName) -> bool:
+    return (run / name).exists(MANIFEST)

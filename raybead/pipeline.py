@@ -1,0 +1,229 @@
+"""prepare -> train -> score -> hunt -> report: in order, skipping what is current."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raybead.config import Job, Source, dump_job, parse_job
+from raybead.console import Console, Tick
+from raybead.distributed.session import Cluster, session
+from raybead.errors import RunError
+from raybead.events import open_source
+from raybead.report import write_report
+from raybead.storage import JOB, Folder, Role, Stage
+
+Verb = Literal["prepare", "train", "score", "hunt", "run"]
+LAST_STEP: dict[Verb, int] = {"prepare": 2, "train": 3, "score": 4, "hunt": 5, "run": 6}
+METRICS = "metrics.json"
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A job's stages, each with the key of what it should hold."""
+
+    background: Stage
+    search: Stage
+    model: Stage
+    scores: Stage
+    hunt: Stage
+    report: Stage
+
+    @classmethod
+    def of(cls, job: Job) -> Stages:
+        """The stages of a job.
+
+        Raises:
+            InputError: an input isn't there.
+        """
+        run = run_folder(job)
+        jets = job.jets.model_dump(mode="json")
+
+        def events(role: Role, source: Source) -> Stage:
+            facts = {**open_source(source).depends()}
+            return Stage(run, f"events/{role}", {"data": facts, "jets": jets})
+
+        background = events("background", job.data.background)
+        search = events("search", job.data.search)
+        model = Stage(
+            run,
+            "model",
+            {
+                "events": background.key,
+                "graph": job.graph.model_dump(mode="json"),
+                "model": job.model.model_dump(mode="json"),
+                "loss": job.loss.model_dump(mode="json"),
+                # Who does the work doesn't decide what comes of it.
+                "train": job.train.model_dump(
+                    mode="json", exclude={"workers", "use_gpu", "max_failures"}
+                ),
+                "seed": job.seed,
+            },
+        )
+        scores = Stage(
+            run,
+            "scores",
+            {
+                "events": [background.key, search.key],
+                "model": model.key,
+                "score": job.score.model_dump(mode="json", exclude={"workers", "batch_items"}),
+            },
+        )
+        hunt = Stage(
+            run,
+            "hunt",
+            {
+                "scores": scores.key,
+                "hunt": job.hunt.model_dump(mode="json"),
+                "seed": job.seed,
+            },
+        )
+        report = Stage(run, "figures", {"hunt": hunt.key, "model": model.key})
+        return cls(background, search, model, scores, hunt, report)
+
+
+def run_folder(job: Job) -> Folder:
+    """Where a job's run is kept."""
+    return Folder.at(job.output) / job.name
+
+
+def execute(
+    job: Job,
+    verb: Verb,
+    console: Console,
+    *,
+    address: str | None = None,
+    num_cpus: int | None = None,
+    overwrite: bool = False,
+) -> Folder:
+    """Do a job up to a stage: what is current is kept, what isn't is done, and why is said.
+
+    Args:
+        job: to be done.
+        verb: the last stage to do; ``run`` does all, and the report.
+        console: that progress goes to.
+        address: of a Ray cluster; see :func:`raybead.distributed.session.session`.
+        num_cpus: of a Ray that is started on this machine.
+        overwrite: whether a run of other data in the same place may be replaced.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        RaybeadError: whatever stops the job, in one line.
+    """
+    stages = Stages.of(job)
+    run = run_folder(job)
+    _claim(run, job, overwrite)
+    steps = _steps(job, stages)[: LAST_STEP[verb]]
+    if all(stage.why_stale() is None for _, stage, _ in steps):
+        console.say(f"{run}: all is current")
+        return run
+    with session(address, num_cpus) as cluster:
+        for title, stage, work in steps:
+            _do(title, stage, work, cluster, console)
+    return run
+
+
+Work = Callable[[Cluster, Tick], Mapping[str, Any]]
+
+
+def _do(title: str, stage: Stage, work: Work, cluster: Cluster, console: Console) -> None:
+    why = stage.why_stale()
+    if why is None:
+        console.say(f"{title}: current, kept")
+        return
+    if why != "not done yet":
+        console.say(f"{title}: {why}")
+    started = time.monotonic()
+    with console.stage(title) as tick:
+        facts = work(cluster, tick)
+    stage.finish({**facts, "seconds": round(time.monotonic() - started, 1)})
+
+
+def _steps(job: Job, stages: Stages) -> list[tuple[str, Stage, Work]]:
+    return [
+        ("prepare background", stages.background,
+         lambda _, tick: _prepare(job, job.data.background, stages.background, tick)),
+        ("prepare search", stages.search,
+         lambda _, tick: _prepare(job, job.data.search, stages.search, tick)),
+        ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, tick)),
+        ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
+        ("hunt", stages.hunt, lambda _, tick: _hunt(job, stages, tick)),
+        ("report", stages.report, lambda _, tick: _report(job, stages, tick)),
+    ]
+
+
+def _prepare(job: Job, source: Source, stage: Stage, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.prepare import prepare  # after the session has set Ray up
+
+    cutflow = prepare(source, job.jets, job.prepare, stage.beside, tick)
+    return {"cutflow": cutflow.as_dict(), "bytes": stage.beside.size()}
+
+
+def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.train import train
+
+    def on_epoch(note: dict[str, Any]) -> None:
+        remark = f"epochs, loss {note['train']:.4g}, validation {note['validation']:.4g}"
+        tick(note["epoch"] + 1, note["epochs"], remark)
+
+    stage = stages.model
+    resume = stage.beside / "resume"
+    bundle, metrics = train(job, stages.background.folder, resume, cluster, on_epoch)
+    resume.delete()
+    bundle.save(stage.beside)
+    stage.beside.write_json(METRICS, metrics)
+    return bundle.summary
+
+
+def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.score import score
+
+    events: dict[Role, Folder] = {
+        "background": stages.background.folder, "search": stages.search.folder
+    }
+    return score(events, stages.model.folder, job.score, stages.scores.beside, cluster, tick)
+
+
+def _hunt(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.hunt import hunt
+
+    result = hunt(stages.scores.folder, job.hunt, job.seed, stages.hunt.beside, tick)
+    return {"conclusion": result["conclusion"], "refused": result["refused"]}
+
+
+def _report(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
+    tick(0, 1, "page")
+    run = stages.report.run
+    run.write(PAGE, write_report(job, run, stages.report.beside))
+    tick(1, 1, "page")
+    return {"page": f"{run}/{PAGE}"}
+
+
+def _claim(run: Folder, job: Job, overwrite: bool) -> None:
+    """Make the run folder this job's, or refuse if it is something else's."""
+    if run.exists(JOB):
+        held = parse_job(run.read(JOB).decode(), origin=f"{run}/{JOB}")
+        ours, theirs = _identity(job), _identity(held)
+        if ours != theirs and not overwrite:
+            changed = next(role for role in ours if ours[role] != theirs[role])
+            raise RunError(
+                f"{run}: belongs to another job, whose {changed} sample is {theirs[changed]};"
+                " give this job another name or output, or say --overwrite"
+            )
+    elif run.names() and not overwrite:
+        raise RunError(f"{run}: holds files, but no run of raybead; choose another name or output")
+    run.write(JOB, dump_job(job).encode())
+
+
+def _identity(job: Job) -> dict[str, str]:
+    """What makes two jobs the same analysis with other settings, rather than two analyses."""
+    return {
+        role: f"{source.source}:{getattr(source, 'path', '')}"
+        for role, source in (("background", job.data.background), ("search", job.data.search))
+    }
+

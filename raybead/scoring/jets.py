@@ -1,0 +1,63 @@
+"""Losses of jets by a trained model, one row an event."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+
+from raybead.graphs import COLUMNS, JetBatch, collate, jet_facts
+from raybead.losses import jet_loss, term_names
+from raybead.models import Bundle
+
+EVENT_COLUMNS = list(dict.fromkeys(["event", "truth", "weight", "mjj", *COLUMNS]))
+"""Columns of an event row that scoring reads. Truth is carried along, and not looked at."""
+
+
+class JetScorer:
+    """Scores tables of event rows with one bundle."""
+
+    def __init__(self, bundle: Bundle, batch_items: int, device: str = "cpu") -> None:
+        self.bundle = bundle
+        self.batch_items = batch_items
+        self.device = device
+        self.model: nn.Module = bundle.model().to(device)
+
+    def losses(self, jets: JetBatch) -> dict[str, torch.Tensor]:
+        """``loss`` and its terms, [B] double, of unscaled jets."""
+        names = ("loss", *term_names(self.bundle.recipe.loss))
+        parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+        jets = self.bundle.scaling.apply(jets)
+        with torch.inference_mode():
+            for index in torch.arange(len(jets)).split(self.batch_items):
+                batch = jets.select(index).to(self.device)
+                value = jet_loss(self.bundle.recipe.loss, self.model(batch), batch)
+                for name, loss_B in {"loss": value.total_B, **value.terms}.items():
+                    parts[name].append(loss_B.double().cpu())
+        return {name: torch.cat(part) if part else torch.empty(0) for name, part in parts.items()}
+
+    def table(self, events: pa.Table) -> pa.Table:
+        """Rows of jet losses for event rows: ``<name>_j1``, ``<name>_j2`` for every quantity.
+
+        Quantities: ``m`` [GeV], ``n`` constituents, ``loss`` and its terms, and the no-learning
+        controls ``width`` [rad] and ``moment`` [GeV^2 rad^2].
+        """
+        facts = jet_facts(events)
+        losses = self.losses(collate(events, self.bundle.recipe.graph))
+        quantities: dict[str, np.ndarray] = {
+            "m": facts.mass,
+            "n": facts.n,
+            **{name: loss_B.numpy() for name, loss_B in losses.items()},
+            "width": facts.spread.width,
+            "moment": facts.spread.moment,
+        }
+        columns = {name: events.column(name) for name in ("event", "truth", "weight", "mjj")}
+        for name, values in quantities.items():
+            per_event = values.reshape(len(events), -1)
+            for jet in range(per_event.shape[1]):
+                kind = pa.int64() if name == "n" else pa.float64()
+                columns[f"{name}_j{jet + 1}"] = pa.array(
+                    np.ascontiguousarray(per_event[:, jet]), kind
+                )
+        return pa.table(columns)

@@ -1,0 +1,17 @@
+"""Where runs and inputs lie: local disks and object stores alike."""
+
+from raybead.storage.files import Folder, absolute, fingerprint, open_input
+from raybead.storage.run import JOB, MANIFEST, Role, Stage, StageName, stage_facts
+
+__all__ = [
+    "JOB",
+    "MANIFEST",
+    "Folder",
+    "Role",
+    "Stage",
+    "StageName",
+    "absolute",
+    "fingerprint",
+    "open_input",
+    "stage_facts",
+]

@@ -1,0 +1,211 @@
+"""Files at a path or URI, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+import fsspec.core
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from raybead.errors import InputError, StorageError
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder at a local path or an fsspec URI. Pickles as its address alone."""
+
+    uri: str
+
+    @classmethod
+    def at(cls, uri: str) -> Folder:
+        """The folder at ``uri``; a local path is made absolute, so workers agree on it."""
+        return cls(uri.rstrip("/") if "://" in uri else str(Path(uri).absolute()))
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(f"{self.uri}/{name}")
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self._open()[0], LocalFileSystem)
+
+    def exists(self, name: str = "") -> bool:
+        """Whether the folder, or the file ``name`` in it, is there."""
+        fs, path = self._open()
+        with _telling(f"{self.uri}/{name}"):
+            return fs.exists(f"{path}/{name}" if name else path)
+
+    def names(self, ending: str = "") -> list[str]:
+        """Sorted names of what lies directly in the folder; none if it isn't there."""
+        fs, path = self._open()
+        with _telling(self.uri):
+            if not fs.exists(path):
+                return []
+            found = fs.ls(path, detail=False)
+        names = (str(entry).rstrip("/").rpartition("/")[2] for entry in found)
+        return sorted(name for name in names if name.endswith(ending))
+
+    def size(self) -> int:
+        """Bytes of all files below the folder."""
+        fs, path = self._open()
+        with _telling(self.uri):
+            return int(fs.du(path)) if fs.exists(path) else 0
+
+    def read(self, name: str) -> bytes:
+        """A file's content.
+
+        Raises:
+            StorageError: it isn't there or can't be read.
+        """
+        fs, path = self._open()
+        with _telling(f"{self.uri}/{name}"):
+            return fs.cat_file(f"{path}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole: readers see the old content or the new, never a part.
+
+        Raises:
+            StorageError: no room, no permission; nothing is left behind.
+        """
+        fs, path = self._open()
+        target = f"{path}/{name}"
+        with _telling(f"{self.uri}/{name}"):
+            fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+            if not isinstance(fs, LocalFileSystem):
+                fs.pipe_file(target, content)  # an object appears when its upload is complete
+                return
+            beside = f"{target}.{uuid.uuid4().hex[:8]}.tmp"
+            try:
+                with open(beside, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(beside, target)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside)
+                raise
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file's content."""
+        try:
+            return json.loads(self.read(name))
+        except json.JSONDecodeError as error:
+            raise StorageError(f"{self.uri}/{name}: not JSON: {error}") from None
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write JSON, whole; NaN is refused because no other reader takes it."""
+        text = json.dumps(content, indent=1, allow_nan=False)
+        self.write(name, text.encode())
+
+    def make(self) -> None:
+        fs, path = self._open()
+        with _telling(self.uri):
+            fs.makedirs(path, exist_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove one file of the folder."""
+        fs, path = self._open()
+        with _telling(f"{self.uri}/{name}"):
+            fs.rm_file(f"{path}/{name}")
+
+    def delete(self) -> None:
+        """Remove the folder and all in it; nothing happens if it isn't there."""
+        fs, path = self._open()
+        with _telling(self.uri):
+            if fs.exists(path):
+                fs.rm(path, recursive=True)
+
+    def move_to(self, target: Folder) -> None:
+        """Put this folder in the place of ``target``.
+
+        One rename on a local disk. An object store copies file by file: there the manifest,
+        written afterwards, says that the whole is there.
+        """
+        fs, path = self._open()
+        goal = target._open()[1]
+        with _telling(target.uri):
+            target.delete()
+            fs.makedirs(goal.rpartition("/")[0], exist_ok=True)
+            if isinstance(fs, LocalFileSystem):
+                os.rename(path, goal)
+            else:
+                fs.mv(path, goal, recursive=True)
+
+    def _open(self) -> tuple[AbstractFileSystem, str]:
+        return _filesystem(self.uri, StorageError)
+
+
+@contextlib.contextmanager
+def open_input(uri: str) -> Iterator[IO[bytes]]:
+    """An input file at a path or URI, open for reading.
+
+    Raises:
+        InputError: it is missing, a folder, or can't be read.
+    """
+    fs, path = _filesystem(uri, InputError)
+    try:
+        if not fs.exists(path):
+            raise InputError(f"{uri}: no such file")
+        if fs.isdir(path):
+            raise InputError(f"{uri}: a folder, not a file")
+        file = fs.open(path, "rb")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{uri}: can't be read: {error}") from None
+    with file:
+        yield file
+
+
+def fingerprint(uri: str) -> str:
+    """A short string that changes when an input file does, without reading it whole.
+
+    Made of its size and of what its storage says of its version: time of change, ETag.
+    """
+    fs, path = _filesystem(uri, InputError)
+    try:
+        facts = fs.info(path)
+    except FileNotFoundError:
+        raise InputError(f"{uri}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{uri}: can't be read: {error}") from None
+    kept = {key: str(facts[key]) for key in ("size", "mtime", "ETag", "etag", "md5Hash", "crc32c",
+                                             "LastModified", "last_modified") if key in facts}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def absolute(uri: str) -> str:
+    """A local path made absolute; a URI as it is."""
+    return Folder.at(uri).uri
+
+
+def _filesystem(uri: str, fault: type[InputError] | type[StorageError]) -> tuple[AbstractFileSystem, str]:
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+    except (ImportError, ValueError) as error:
+        raise fault(f"{uri}: {error}") from None
+    return fs, str(path)
+
+
+@contextlib.contextmanager
+def _telling(what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise StorageError(f"{what}: not there") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageError(f"{what}: no space left on the device") from None
+        raise StorageError(f"{what}: {error.strerror or error}") from None

@@ -1,0 +1,91 @@
+"""The run folder: what lies where, and what of it is current."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import raybead
+from raybead.errors import RunError
+from raybead.storage.files import Folder
+
+MANIFEST = "manifest.json"
+JOB = "job.toml"
+LAYOUT = 1
+"""Raised when a stage's files change their form, so that older ones are made anew."""
+
+StageName = Literal["events/background", "events/search", "model", "scores", "hunt", "figures"]
+Role = Literal["background", "search"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage's place in a run, and the key of what it should hold."""
+
+    run: Folder
+    name: StageName
+    depends: Mapping[str, Any]
+    """What its content follows from: parts of the job, inputs, keys of earlier stages."""
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the stage's content follows from."""
+        text = json.dumps({"layout": LAYOUT, **self.depends}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def folder(self) -> Folder:
+        return self.run / self.name
+
+    @property
+    def beside(self) -> Folder:
+        """Where the stage works until it is whole; another key has another place."""
+        return self.run / ".partial" / f"{self.name.replace('/', '-')}-{self.key[:12]}"
+
+    def why_stale(self) -> str | None:
+        """Why the stage has to be done, in words; None if what lies there is current."""
+        if not self.folder.exists(MANIFEST):
+            return "resumed where it stopped" if self.beside.exists() else "not done yet"
+        manifest = self.folder.read_json(MANIFEST)
+        if manifest.get("key") == self.key:
+            return None
+        then = manifest.get("depends", {})
+        now = json.loads(json.dumps(self.depends))
+        changed = sorted(k for k in {*then, *now} if then.get(k) != now.get(k))
+        return f"changed: {', '.join(changed) or 'layout of the files'}"
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Move what was written beside into place and sign it."""
+        self.beside.move_to(self.folder)
+        self.sign(facts)
+
+    def sign(self, facts: Mapping[str, Any]) -> None:
+        """Write the manifest: from here on the stage counts as done."""
+        self.folder.write_json(
+            MANIFEST,
+            {
+                "stage": self.name,
+                "key": self.key,
+                "raybead": raybead.__version__,
+                "depends": dict(self.depends),
+                "facts": dict(facts),
+            },
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What the stage said of itself when it was done.
+
+        Raises:
+            RunError: it isn't done.
+        """
+        return stage_facts(self.run, self.name)
+
+
+def stage_facts(run: Folder, name: StageName) -> dict[str, Any]:
+    """What a stage said of itself when it was done, whichever job it was done for."""
+    if not (run / name).exists(MANIFEST):
+        raise RunError(f"{run}: stage {name} isn't done")
+    return (run / name).read_json(MANIFEST)["facts"]
