@@ -14,6 +14,8 @@ from raybead.config import PythiaSource, Resonance, load_job
 from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels
+from raybead.overview import show_run
+from raybead.pipeline import Verb, execute
 from raybead.storage import Folder
 
 app = App(
@@ -25,8 +27,9 @@ app = App(
 JobFile = Annotated[Path, Parameter(help="Job file (TOML).")]
 Set = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", help="section.key=value, instead of what the job file says.",
-              negative=()),
+    Parameter(
+        name="--set", help="section.key=value, instead of what the job file says.", negative=()
+    ),
 ]
 Address = Annotated[
     str | None, Parameter(help="Ray cluster to join; RAY_ADDRESS, or this machine, if not given.")
@@ -37,48 +40,93 @@ Overwrite = Annotated[
 ]
 
 
-def _verb(verb: str, job: Path, overrides: tuple[str, ...], address: str | None,
-          cpus: int | None, overwrite: bool) -> None:
-    from raybead.overview import show_run
-    from raybead.pipeline import execute
+def _verb(
+    verb: Verb,
+    job: Path,
+    overrides: tuple[str, ...],
+    address: str | None,
+    cpus: int | None,
+    overwrite: bool,
+) -> None:
 
     console = Console()
-    run = execute(load_job(job, overrides), verb, console,  # type: ignore[arg-type]
-                  address=address, num_cpus=cpus, overwrite=overwrite)
+    run = execute(
+        load_job(job, overrides),
+        verb,
+        console,
+        address=address,
+        num_cpus=cpus,
+        overwrite=overwrite,
+    )
     show_run(run, console)
 
 
 @app.command
-def prepare(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
-            overwrite: Overwrite = False) -> None:
+def prepare(
+    job: JobFile,
+    /,
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    overwrite: Overwrite = False,
+) -> None:
     """Turn raw events into jets."""
     _verb("prepare", job, set_, address, cpus, overwrite)
 
 
 @app.command
-def train(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
-          overwrite: Overwrite = False) -> None:
+def train(
+    job: JobFile,
+    /,
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    overwrite: Overwrite = False,
+) -> None:
     """Train the model on background, after preparing what isn't yet."""
     _verb("train", job, set_, address, cpus, overwrite)
 
 
 @app.command
-def score(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
-          overwrite: Overwrite = False) -> None:
+def score(
+    job: JobFile,
+    /,
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    overwrite: Overwrite = False,
+) -> None:
     """Score both samples, after training what isn't yet."""
     _verb("score", job, set_, address, cpus, overwrite)
 
 
 @app.command
-def hunt(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
-         overwrite: Overwrite = False) -> None:
+def hunt(
+    job: JobFile,
+    /,
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    overwrite: Overwrite = False,
+) -> None:
     """Cut on the score and hunt the bump, after scoring what isn't yet."""
     _verb("hunt", job, set_, address, cpus, overwrite)
 
 
 @app.command
-def run(job: JobFile, /, *, set_: Set = (), address: Address = None, cpus: Cpus = None,
-        overwrite: Overwrite = False) -> None:
+def run(
+    job: JobFile,
+    /,
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    overwrite: Overwrite = False,
+) -> None:
     """Do the whole job, and write the report."""
     _verb("run", job, set_, address, cpus, overwrite)
 
@@ -92,7 +140,6 @@ def demo(*, set_: Set = (), address: Address = None, cpus: Cpus = None) -> None:
 @app.command
 def show(run: Annotated[str, Parameter(help="A run's folder or URI.")], /) -> None:
     """Show what a run holds."""
-    from raybead.overview import show_run
 
     show_run(Folder.at(run), Console())
 
@@ -117,7 +164,10 @@ def generate(
 
     try:
         source = PythiaSource(
-            source="pythia", events=events, seed=seed, signal_fraction=signal_fraction,
+            source="pythia",
+            events=events,
+            seed=seed,
+            signal_fraction=signal_fraction,
             resonance=Resonance(mass=mass, mass_x=mass_x, mass_y=mass_y),
         )
     except ValueError as error:
@@ -152,4 +202,3 @@ def main() -> None:
     except KeyboardInterrupt:
         print("raybead: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-

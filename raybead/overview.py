@@ -39,7 +39,7 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
             flow = facts["cutflow"]
             drops = "".join(f", {n} dropped: {cut}" for cut, n in flow["dropped"].items() if n)
             size = facts["bytes"] / max(flow["written"], 1)
-            return f"{flow['read']} events read{drops}, {flow['written']} written ({size:.0f} B each)"
+            return f"{flow['read']} events read{drops}, {flow['written']} kept ({size:.0f} B each)"
         case "model":
             return (
                 f"best of {facts['epochs']} epochs: {facts['best_epoch']},"
@@ -48,7 +48,9 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
         case "scores":
             return ", ".join(f"{n} {role} events" for role, n in facts["events"].items())
         case "hunt":
-            return f"global p {p_text(facts['conclusion'])} over {facts['conclusion']['looks']} cuts"
+            return (
+                f"global p {p_text(facts['conclusion'])} over {facts['conclusion']['looks']} cuts"
+            )
         case "figures":
             return facts["page"]
 
@@ -76,8 +78,17 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
     ]
     console.table(
         "Bump hunt",
-        ["cut", "outliers", "window [GeV]", "observed", "expected", "local Z", "global p",
-         "global Z", "fit p"],
+        [
+            "cut",
+            "outliers",
+            "window [GeV]",
+            "observed",
+            "expected",
+            "local Z",
+            "global p",
+            "global Z",
+            "fit p",
+        ],
         rows,
     )
     for reason in result["refused"]:
@@ -88,16 +99,24 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
         f" global p {p_text(best)} ({best['significance']:.1f} sigma), {best['looks']} cuts counted"
     )
     if result["evaluation"] is not None:
-        names = {"score": "model", "control_width": "no learning: jet width",
-                 "control_moment": "no learning: mean (pT dR)^2"}
+        names = {
+            "score": "model",
+            "control_width": "no learning: jet width",
+            "control_moment": "no learning: mean (pT dR)^2",
+        }
         console.table(
             f"Evaluation with truth ({result['evaluation']['signal']} signal,"
             f" {result['evaluation']['background']} background); no part in the hunt",
             ["score", "AUC", "max SIC", "AUC less the model's"],
             [
-                [names[name], f"{c['auc']:.4f} +- {c['auc_error']:.4f}", f"{c['sic']:.2f}",
-                 "" if name == "score" else
-                 f"{c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}"]
+                [
+                    names[name],
+                    f"{c['auc']:.4f} +- {c['auc_error']:.4f}",
+                    f"{c['sic']:.2f}",
+                    ""
+                    if name == "score"
+                    else f"{c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}",
+                ]
                 for name, c in result["evaluation"]["scores"].items()
             ],
         )

@@ -44,7 +44,11 @@ class Stages:
 
         def events(role: Role, source: Source) -> Stage:
             facts = {**open_source(source).depends()}
-            return Stage(run, f"events/{role}", {"data": facts, "jets": jets})
+            return Stage(
+                run,
+                "events/background" if role == "background" else "events/search",
+                {"data": facts, "jets": jets},
+            )
 
         background = events("background", job.data.background)
         search = events("search", job.data.search)
@@ -146,10 +150,16 @@ def _do(title: str, stage: Stage, work: Work, cluster: Cluster, console: Console
 
 def _steps(job: Job, stages: Stages) -> list[tuple[str, Stage, Work]]:
     return [
-        ("prepare background", stages.background,
-         lambda _, tick: _prepare(job, job.data.background, stages.background, tick)),
-        ("prepare search", stages.search,
-         lambda _, tick: _prepare(job, job.data.search, stages.search, tick)),
+        (
+            "prepare background",
+            stages.background,
+            lambda _, tick: _prepare(job, job.data.background, stages.background, tick),
+        ),
+        (
+            "prepare search",
+            stages.search,
+            lambda _, tick: _prepare(job, job.data.search, stages.search, tick),
+        ),
         ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, tick)),
         ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
         ("hunt", stages.hunt, lambda _, tick: _hunt(job, stages, tick)),
@@ -184,7 +194,8 @@ def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
     from raybead.distributed.score import score
 
     events: dict[Role, Folder] = {
-        "background": stages.background.folder, "search": stages.search.folder
+        "background": stages.background.folder,
+        "search": stages.search.folder,
     }
     return score(events, stages.model.folder, job.score, stages.scores.beside, cluster, tick)
 
@@ -226,4 +237,3 @@ def _identity(job: Job) -> dict[str, str]:
         role: f"{source.source}:{getattr(source, 'path', '')}"
         for role, source in (("background", job.data.background), ("search", job.data.search))
     }
-

@@ -130,7 +130,7 @@ def _written_path(loc: Sequence[str | int], raw: Any) -> Iterator[str]:
         inside = isinstance(raw, dict) and part in raw
         inside = inside or (isinstance(raw, list) and isinstance(part, int))
         if inside:
-            raw = raw[part]
+            raw = raw[part]  # type: ignore[index]
             yield str(part)
         elif depth == len(loc) - 1:
             yield str(part)

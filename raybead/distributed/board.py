@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 Board = Any
 """Handle of a board's actor."""
@@ -33,13 +34,13 @@ def post(board: Board, note: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def watched(on_note: Callable[[dict[str, Any]], None]) -> Iterator[Board]:
     """A board whose notes ``on_note`` gets, in order, until the block ends."""
-    board = _BoardActor.remote()
+    board: Board = _BoardActor.remote()
     over = threading.Event()
     seen = 0
 
     def read() -> None:
         nonlocal seen
-        with contextlib.suppress(ray.exceptions.RayError):
+        with contextlib.suppress(RayError):
             for note in ray.get(board.since.remote(seen)):
                 seen += 1
                 on_note(note)

@@ -31,7 +31,7 @@ def _slices(source: PythiaSource, cluster: Cluster, tick: Tick) -> Iterator[Part
     for done in range(len(ranges)):
         while len(flying) < cluster.cpus + 2 and (piece := next(todo, None)) is not None:
             flying.append(_slice.remote(source, *piece))
-        made = ray.get(flying.popleft())
+        made: Any = ray.get(flying.popleft())
         if isinstance(made, str):
             raise InputError(made)
         tick(done + 1, len(ranges), "slices")

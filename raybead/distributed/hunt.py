@@ -58,7 +58,7 @@ def hunt(scores: Folder, config: Hunt, seed: int, folder: Folder, tick: Tick) ->
     waiting = [task for of_cut in tasks for task in of_cut]
     total = len(waiting)
     while waiting:
-        ready, waiting = ray.wait(waiting, num_returns=1)
+        _, waiting = ray.wait(waiting, num_returns=1)
         tick(total - len(waiting), total, "batches of pseudo-experiments")
     return ray.get(_conclude.remote(scores, cuts, tasks, seed, folder))
 

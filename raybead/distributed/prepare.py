@@ -14,9 +14,7 @@ from raybead.events import Cutflow, Shard, finished_shards, open_source, prepare
 from raybead.storage import Folder
 
 
-def prepare(
-    source: Source, jets: Jets, prepare: Prepare, folder: Folder, tick: Tick
-) -> Cutflow:
+def prepare(source: Source, jets: Jets, prepare: Prepare, folder: Folder, tick: Tick) -> Cutflow:
     """Prepare all events of a source.
 
     Files that an earlier try left whole are kept: they hold what would be written again.
@@ -41,9 +39,9 @@ def prepare(
     counts = finished_shards(shards)
     missing = [shard for shard in shards if shard.name not in counts]
     tick(len(counts), len(shards), "row ranges")
-    options: dict[str, Any] = {} if prepare.workers == "auto" else {
-        "compute": TaskPoolStrategy(size=prepare.workers)
-    }
+    options: dict[str, Any] = (
+        {} if prepare.workers == "auto" else {"compute": TaskPoolStrategy(size=prepare.workers)}
+    )
     if missing:
         results = outcomes(
             len(missing),

@@ -16,7 +16,6 @@ from raybead.models import Bundle
 from raybead.scoring import EVENT_COLUMNS, JetScorer, fit_complexity, score_events
 from raybead.storage import Folder, Role
 
-
 ROLES: tuple[Role, ...] = ("background", "search")
 
 
@@ -52,15 +51,22 @@ def score(
             len(missing),
             _ScoreActor,
             fn_constructor_kwargs={
-                "pieces": missing, "events": events, "model": model, "losses": losses,
-                "batch_items": config.batch_items, "gpu": cluster.gpus > 0,
+                "pieces": missing,
+                "events": events,
+                "model": model,
+                "losses": losses,
+                "batch_items": config.batch_items,
+                "gpu": cluster.gpus > 0,
             },
             **_pool(config, cluster, len(missing)),
         ):
             finished += 1
             tick(finished, len(pieces), "event files")
-    facts = ray.get(_combine.remote(losses, {role: [n for r, n in pieces if r == role]
-                                             for role in ROLES}, config, folder))
+    facts = ray.get(
+        _combine.remote(
+            losses, {role: [n for r, n in pieces if r == role] for role in ROLES}, config, folder
+        )
+    )
     losses.delete()
     return facts
 

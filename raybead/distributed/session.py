@@ -15,6 +15,8 @@ SETTINGS = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # Workers of a node without a CUDA device keep what they see; Ray asks to say so.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray Data's actor pools make the driver log an error about themselves at every start.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Usage statistics leave the machine; nobody was asked.
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -43,7 +45,12 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray
+    import ray.data
 
+    # Said once a session, and of no use to who runs a job: execution plans, and how to opt
+    # out of token authentication, which a local Ray rightly turns on.
+    for chatty in ("ray.data", "ray._private.authentication"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     if ray.is_initialized():
         yield _cluster()
         return

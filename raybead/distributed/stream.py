@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,9 +50,13 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
         RaybeadError: that a piece ended in.
     """
     pieces = ray.data.range(n, override_num_blocks=n)
-    done = pieces.map_batches(work, batch_size=None, batch_format="pyarrow", **options)
+    with warnings.catch_warnings():
+        # max_retries has no named parameter yet, and without it Ray tries for ever.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
+        done = pieces.map_batches(work, batch_size=None, batch_format="pyarrow", **options)
     for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for row in table.to_pylist():
+        rows: Any = table  # the format asked for is Arrow
+        for row in rows.to_pylist():
             if row["fault"] is not None:
                 raise getattr(errors, row["fault"])(row["text"])
             yield row["piece"], json.loads(row["result"])

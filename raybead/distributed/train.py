@@ -60,11 +60,14 @@ def train(
         trainer = ray.train.torch.TorchTrainer(
             _train_worker,
             train_loop_config={
-                "job": job.model_dump(mode="json"), "events": events, "board": board,
+                "job": job.model_dump(mode="json"),
+                "events": events,
+                "board": board,
             },
             scaling_config=ScalingConfig(
-                num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus}
-                | ({"GPU": 1} if use_gpu else {}),
+                num_workers=workers,
+                use_gpu=use_gpu,
+                resources_per_worker={"CPU": cpus} | ({"GPU": 1} if use_gpu else {}),
             ),
             run_config=RunConfig(
                 name="train",
@@ -78,13 +81,16 @@ def train(
         try:
             outcome = trainer.fit().return_value
         except (RayError, ray.train.TrainingFailedError) as error:
-            raise TrainingError(f"training on {workers} workers failed: {_reason(error)}") from error
+            raise TrainingError(
+                f"training on {workers} workers failed: {_reason(error)}"
+            ) from error
+    assert outcome is not None  # what the first worker returns
     if "fault" in outcome:
         raise TrainingError(outcome["fault"])
     bundle = Bundle(
         recipe=Recipe(graph=job.graph, model=job.model, loss=job.loss),
         scaling=Scaling.from_dict(outcome["scaling"]),
-        weights={name: torch.from_numpy(array) for name, array in outcome["weights"].items()},
+        weights={name: torch.tensor(array) for name, array in outcome["weights"].items()},
         summary=outcome["summary"] | {"workers": workers, "gpu": use_gpu},
     )
     return bundle, outcome["metrics"]
@@ -160,7 +166,10 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
             trainer.restore(torch.load(Path(folder) / STATE, map_location=device))
     for record in trainer.epochs():
         if team.rank == 0:
-            post(board, {**asdict(record), "epochs": job.train.epochs, "resumed": checkpoint is not None})
+            post(
+                board,
+                {**asdict(record), "epochs": job.train.epochs, "resumed": checkpoint is not None},
+            )
         _report(trainer, team.rank)
     progress = trainer.progress
     model.load_state_dict(progress.best_weights)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import awkward as ak
 import fastjet
@@ -68,15 +69,20 @@ def cluster(particles: Particles, config: Jets) -> JetEvents:
     kept_counts = np.diff(offsets)[kept]
     kept_constituents = constituents[members_of(offsets[kept], kept_counts)]
     jet_of = np.repeat(np.arange(len(kept)), kept_counts)
-    kept_constituents = kept_constituents[
-        np.lexsort((-particles.pt[kept_constituents], jet_of))
-    ]
+    kept_constituents = kept_constituents[np.lexsort((-particles.pt[kept_constituents], jet_of))]
     if config.max_constituents is not None:
         starts = offsets_of(kept_counts)[:-1]
         kept_counts = np.minimum(kept_counts, config.max_constituents)
         kept_constituents = kept_constituents[members_of(starts, kept_counts)]
-    return _restrict(particles, hard, config.leading, momenta.take(kept), kept_constituents,
-                     offsets_of(kept_counts), dropped)
+    return _restrict(
+        particles,
+        hard,
+        config.leading,
+        momenta.take(kept),
+        kept_constituents,
+        offsets_of(kept_counts),
+        dropped,
+    )
 
 
 def leading_pt_eta(
@@ -108,6 +114,11 @@ def _restrict(
     )
 
 
+def _content(values: Any) -> ak.contents.NumpyArray:
+    contiguous: Any = np.ascontiguousarray(values)
+    return ak.contents.NumpyArray(contiguous)
+
+
 def _cluster_all(
     particles: Particles, radius: float, min_pt: float
 ) -> tuple[NDArray[np.int64], Momenta, NDArray[np.int64], NDArray[np.int64]]:
@@ -120,7 +131,7 @@ def _cluster_all(
         return empty, Momenta(nothing, nothing, nothing, nothing), offsets_of(empty), empty
     inputs = massless(particles.pt, particles.eta, particles.phi)
     record = ak.contents.RecordArray(
-        [ak.contents.NumpyArray(np.ascontiguousarray(component)) for component in inputs],
+        [_content(component) for component in inputs],
         ["px", "py", "pz", "E"],
         parameters={"__record__": "Momentum4D"},
     )
@@ -134,7 +145,7 @@ def _cluster_all(
     jet_event = np.repeat(filled, ak.to_numpy(ak.num(jets)))
     momenta = Momenta(*(ak.to_numpy(ak.flatten(jets[c])) for c in ("px", "py", "pz", "E")))
     sizes_J = ak.to_numpy(ak.flatten(ak.num(indices, axis=2))).astype(np.int64)
-    local = ak.to_numpy(ak.flatten(indices, axis=None)).astype(np.int64)
+    local = ak.to_numpy(ak.flatten(ak.flatten(indices))).astype(np.int64)
     return (
         jet_event,
         momenta,

@@ -89,8 +89,14 @@ def _pandas_frame(file: h5py.File, n_rows: int, n_columns: int) -> h5py.Dataset:
     frame = file.create_group("df")
     frame.attrs.update(
         _text(
-            CLASS="GROUP", TITLE="", VERSION="1.0", pandas_type="frame", encoding="UTF-8",
-            errors="strict", axis0_variety="regular", axis1_variety="regular",
+            CLASS="GROUP",
+            TITLE="",
+            VERSION="1.0",
+            pandas_type="frame",
+            encoding="UTF-8",
+            errors="strict",
+            axis0_variety="regular",
+            axis1_variety="regular",
             block0_items_variety="regular",
         )
     )
@@ -98,7 +104,9 @@ def _pandas_frame(file: h5py.File, n_rows: int, n_columns: int) -> h5py.Dataset:
     packed = hdf5plugin.Blosc(cname="lz4", clevel=9, shuffle=hdf5plugin.Blosc.SHUFFLE)
     for name, n in (("axis0", n_columns), ("axis1", n_rows), ("block0_items", n_columns)):
         index = frame.create_dataset(name, data=np.arange(n), compression=packed)
-        index.attrs.update(_text(CLASS="CARRAY", TITLE="", VERSION="1.1", kind="integer", name="N."))
+        index.attrs.update(
+            _text(CLASS="CARRAY", TITLE="", VERSION="1.1", kind="integer", name="N.")
+        )
         index.attrs["transposed"] = np.uint8(1)
     values = frame.create_dataset(
         "block0_values",

@@ -36,8 +36,7 @@ EVENT_SCHEMA = pa.schema(
         pa.field("met_phi", pa.float32()),
         _field("mjj", pa.float64()),
         _field("jets", pa.list_(_field("item", JET))),
-        _field("constituents",
-               pa.list_(_field("item", pa.list_(_field("item", CONSTITUENT))))),
+        _field("constituents", pa.list_(_field("item", pa.list_(_field("item", CONSTITUENT))))),
     ]
 )
 """Momenta and masses in GeV, angles in radians; ``constituents[i]`` belong to ``jets[i]``,
@@ -70,7 +69,9 @@ def event_table(events: JetEvents) -> pa.Table:
         pa.array(particles.event),
         pa.repeat(pa.scalar(particles.source, pa.string()), n),
         pa.repeat(pa.scalar(particles.generator, pa.string()), n),
-        pa.nulls(n, pa.int8()) if particles.truth is None else pa.array(particles.truth, pa.int8()),
+        pa.nulls(n, pa.int8())
+        if particles.truth is None
+        else pa.array(particles.truth, pa.int8()),
         pa.array(np.ones(n)),
         unknown,
         unknown,
@@ -93,7 +94,7 @@ def to_parquet(table: pa.Table, cutflow: Cutflow) -> bytes:
         table,
         sink,
         compression="zstd",
-        use_dictionary=["source", "generator", "truth", "weight"],
+        use_dictionary=["source", "generator", "truth", "weight"],  # type: ignore[arg-type]
         use_byte_stream_split=floats,  # type: ignore[arg-type]  # stubs know only bool
     )
     return sink.getvalue()
@@ -125,5 +126,3 @@ def cutflow_of(content: bytes, origin: str) -> Cutflow:
         return Cutflow.from_dict(json.loads(metadata[CUTFLOW]))
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:
         raise StorageError(f"{origin}: not a whole file of events: {error}") from None
-
-

@@ -72,7 +72,9 @@ def jet_facts(table: pa.Table) -> JetFacts:
         none = np.empty(0)
         return JetFacts(none, sizes, Spread(none, none))
     spread = spread_about_axis(
-        *(_numpy(parts.field(name)) for name in ("pt", "eta", "phi")),
+        _numpy(parts.field("pt")),
+        _numpy(parts.field("eta")),
+        _numpy(parts.field("phi")),
         _numpy(jets.field("eta")),
         _numpy(jets.field("phi")),
         offsets_of(sizes),
@@ -91,7 +93,9 @@ def _flatten(table: pa.Table) -> tuple[pa.StructArray, pa.StructArray, np.ndarra
 def _one_array(table: pa.Table, name: str) -> pa.ListArray:
     column = table.column(name).combine_chunks()
     if isinstance(column, pa.ChunkedArray):  # what an empty table gives
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        column = (
+            pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        )
     return column
 
 

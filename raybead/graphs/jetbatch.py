@@ -126,8 +126,11 @@ class JetBatch:
         from torch_geometric.data import Batch, Data
 
         data = Batch(
-            _base_cls=Data, x=self.x_TF, edge_index=self.edge_index(),
-            batch=self.jet_of_node(), ptr=self.ptr,
+            _base_cls=Data,
+            x=self.x_TF,
+            edge_index=self.edge_index(),
+            batch=self.jet_of_node(),
+            ptr=self.ptr,
         )
         data._num_graphs = len(self)
         return data

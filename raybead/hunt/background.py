@@ -57,7 +57,7 @@ class NonOutliers:
 
     @property
     def uncertainty(self) -> Array:
-        return self._scale * np.sqrt(self.others)
+        return self._scale * np.sqrt(self.others.astype(np.float64))
 
     @property
     def _scale(self) -> float:
@@ -109,7 +109,9 @@ class RatioPolynomial:
     @property
     def expected(self) -> Array:
         ratio = np.polynomial.Polynomial(self.coefficients)(self.centres)
-        return np.maximum(ratio, 0.0) * self.others  # where it falls below zero it says nothing
+        return np.maximum(ratio, 0.0) * self.others.astype(
+            np.float64
+        )  # where it falls below zero it says nothing
 
     @property
     def uncertainty(self) -> Array:

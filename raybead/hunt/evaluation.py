@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -33,7 +33,7 @@ def evaluate(scores: pa.Table, names: tuple[str, ...], seed: int) -> dict[str, A
         names: of the scores; the first is the model's, the others are controls.
         seed: of the bootstrap.
     """
-    known = scores.filter(pa.compute.is_valid(scores.column("truth")))
+    known = scores.filter(pc.is_valid(scores.column("truth")))
     truth = known.column("truth").to_numpy() > 0
     if len(known) == 0 or truth.all() or not truth.any():
         return None
@@ -66,8 +66,9 @@ def _bootstrap_aucs(
     found = {name: np.empty(RESAMPLES) for name in values}
     for i in range(RESAMPLES):
         # Within each class: the numbers of both are fixed, and neither can vanish.
-        index = np.concatenate([rng.choice(signal, len(signal)),
-                                rng.choice(background, len(background))])
+        index = np.concatenate(
+            [rng.choice(signal, len(signal)), rng.choice(background, len(background))]
+        )
         for name, value in values.items():
             found[name][i] = roc_auc_score(truth[index], value[index])
     return found
@@ -75,9 +76,11 @@ def _bootstrap_aucs(
 
 def _thinned(fpr: Array, tpr: Array) -> dict[str, list[float]]:
     # Points evenly spread along both axes, logarithmically in FPR: enough to draw either way.
-    along = np.concatenate([
-        np.searchsorted(fpr, np.geomspace(max(fpr[fpr > 0].min(), 1e-9), 1, CURVE_POINTS)),
-        np.searchsorted(tpr, np.linspace(0, 1, CURVE_POINTS)),
-    ])
+    along = np.concatenate(
+        [
+            np.searchsorted(fpr, np.geomspace(max(fpr[fpr > 0].min(), 1e-9), 1, CURVE_POINTS)),
+            np.searchsorted(tpr, np.linspace(0, 1, CURVE_POINTS)),
+        ]
+    )
     index = np.unique(np.clip(along, 0, len(fpr) - 1))
     return {"fpr": fpr[index].tolist(), "tpr": tpr[index].tolist()}

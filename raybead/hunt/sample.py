@@ -25,7 +25,7 @@ DIJET_EDGES = np.array([
 def edges_within(window: tuple[float, float]) -> Array:
     """The dijet edges that lie in a mass window [GeV], its ends included."""
     low, high = window
-    return DIJET_EDGES[(DIJET_EDGES >= low) & (DIJET_EDGES <= high)]
+    return DIJET_EDGES[(low <= DIJET_EDGES) & (high >= DIJET_EDGES)]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from raybead.errors import HuntError
+
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -29,11 +31,12 @@ class Windows:
     @classmethod
     def of(cls, n_bins: int, widths: tuple[int, int]) -> Windows:
         """Windows of ``widths[0]`` to ``widths[1]`` bins at every place among ``n_bins``."""
-        start = [np.arange(n_bins - w + 1) for w in range(widths[0], widths[1] + 1) if w <= n_bins]
-        width = [len(places) * [w] for w, places in zip(range(widths[0], widths[1] + 1), start,
-                                                       strict=False)]
-        starts = np.concatenate(start) if start else np.empty(0, np.int64)
-        return cls(starts, starts + np.array(sum(width, []), dtype=np.int64))
+        width = [w for w in range(widths[0], widths[1] + 1) if w <= n_bins]
+        if not width:
+            raise HuntError(f"windows of {widths[0]} bins are wider than the {n_bins} bins")
+        start = [np.arange(n_bins - w + 1) for w in width]
+        starts = np.concatenate(start)
+        return cls(starts, starts + np.repeat(width, [len(places) for places in start]))
 
     def __len__(self) -> int:
         return len(self.start)
@@ -69,10 +72,10 @@ def test_statistic(p_NW: Array) -> Array:
 test_statistic.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name
 
 
-def _sums(values_NM: NDArray[np.generic], windows: Windows) -> NDArray[np.generic]:
+def _sums(values_NM: Array | Counts, windows: Windows) -> Array:
     zero = np.zeros((len(values_NM), 1), dtype=values_NM.dtype)
     running = np.concatenate([zero, np.cumsum(values_NM, axis=1)], axis=1)
-    return running[:, windows.stop] - running[:, windows.start]
+    return (running[:, windows.stop] - running[:, windows.start]).astype(np.float64)
 
 
 def _filled_range(expected_NM: Array) -> tuple[Counts, Counts]:

@@ -70,9 +70,12 @@ def fit_threshold(
         return float(np.mean(rest * (quantile - (rest < 0))))
 
     best = minimize_scalar(
-        pinball, bounds=(-10 * scale, 10 * scale), method="bounded", options={"xatol": 1e-6 * scale}
+        pinball,
+        bounds=(-10 * scale, 10 * scale),
+        method="bounded",
+        options={"xatol": 1e-6 * scale},
     )
-    slope = float(best.x)
+    slope = float(best.x)  # type: ignore[attr-defined]
     return Threshold(intercept(slope), slope, reference)
 
 

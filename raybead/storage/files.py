@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import fsspec
 import fsspec.core
@@ -62,7 +62,7 @@ class Folder:
         """Bytes of all files below the folder."""
         fs, path = self._open()
         with _telling(self.uri):
-            return int(fs.du(path)) if fs.exists(path) else 0
+            return int(fs.du(path, total=True)) if fs.exists(path) else 0  # type: ignore[arg-type]
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -72,7 +72,7 @@ class Folder:
         """
         fs, path = self._open()
         with _telling(f"{self.uri}/{name}"):
-            return fs.cat_file(f"{path}/{name}")
+            return bytes(fs.cat_file(f"{path}/{name}"))  # type: ignore[arg-type]
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole: readers see the old content or the new, never a part.
@@ -166,7 +166,7 @@ def open_input(uri: str) -> Iterator[IO[bytes]]:
     except (OSError, ValueError) as error:
         raise InputError(f"{uri}: can't be read: {error}") from None
     with file:
-        yield file
+        yield cast("IO[bytes]", file)
 
 
 def fingerprint(uri: str) -> str:
@@ -181,8 +181,20 @@ def fingerprint(uri: str) -> str:
         raise InputError(f"{uri}: no such file") from None
     except OSError as error:
         raise InputError(f"{uri}: can't be read: {error}") from None
-    kept = {key: str(facts[key]) for key in ("size", "mtime", "ETag", "etag", "md5Hash", "crc32c",
-                                             "LastModified", "last_modified") if key in facts}
+    kept = {
+        key: str(facts[key])
+        for key in (
+            "size",
+            "mtime",
+            "ETag",
+            "etag",
+            "md5Hash",
+            "crc32c",
+            "LastModified",
+            "last_modified",
+        )
+        if key in facts
+    }
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -191,7 +203,9 @@ def absolute(uri: str) -> str:
     return Folder.at(uri).uri
 
 
-def _filesystem(uri: str, fault: type[InputError] | type[StorageError]) -> tuple[AbstractFileSystem, str]:
+def _filesystem(
+    uri: str, fault: type[InputError] | type[StorageError]
+) -> tuple[AbstractFileSystem, str]:
     try:
         fs, path = fsspec.core.url_to_fs(uri)
     except (ImportError, ValueError) as error:

@@ -228,5 +228,3 @@ class Trainer:
     def _mean(self, sums: Tensor) -> float:
         total, count = self.team.total(sums).tolist()
         return total / count if count else math.nan
-
-

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401  registers the Blosc filter that these files are packed with
@@ -90,7 +91,9 @@ class LhcoReader:
             generator=self.config.generator,
             source=self.uri,
         )
-        dropped = {} if self.config.bad_rows == "refuse" else {"unphysical row": int((~good).sum())}
+        dropped = (
+            {} if self.config.bad_rows == "refuse" else {"unphysical row": int((~good).sum())}
+        )
         return particles, dropped
 
     def depends(self) -> dict[str, object]:
@@ -127,10 +130,10 @@ class LhcoReader:
                 present & (np.abs(eta) > self.config.max_abs_eta)
             ).any(axis=1),
         }
-        bad = np.logical_or.reduce(list(faults.values()))
+        bad = np.any(list(faults.values()), axis=0)
         if bad.any() and self.config.bad_rows == "refuse":
             row = int(np.argmax(bad))
-            reason = next(reason for reason, rows_hit in faults.items() if rows_hit[row])
+            reason = next(reason for reason, hit in faults.items() if np.asarray(hit)[row])
             more = int(bad.sum()) - 1
             rest = f" (and {more} more bad rows up to row {start + len(rows) - 1})" if more else ""
             raise InputError(
@@ -171,13 +174,15 @@ def _fixed_layout(name: str, node: h5py.Dataset) -> Layout | None:
     label = None
     if node.shape[1] == N_COLUMNS:
         # A label of another type than the particles is a block of its own in the same group.
-        siblings = node.parent
+        siblings: Any = node.parent
         label = next(
             (
                 f"{siblings.name}/{key}"
                 for key, other in siblings.items()
-                if key.startswith("block") and key.endswith("_values")
-                and isinstance(other, h5py.Dataset) and other.shape == (node.shape[0], 1)
+                if key.startswith("block")
+                and key.endswith("_values")
+                and isinstance(other, h5py.Dataset)
+                and other.shape == (node.shape[0], 1)
             ),
             None,
         )
@@ -194,9 +199,7 @@ def _table_layout(name: str, node: h5py.Dataset) -> Layout | None:
         return None
     n_columns = widths[wide[0]]
     blocks = [
-        key
-        for key, width in widths.items()
-        if key.startswith("values_block_") and width == 1
+        key for key, width in widths.items() if key.startswith("values_block_") and width == 1
     ]
     label = blocks[0] if n_columns == N_COLUMNS and len(blocks) == 1 else None
     return Layout(
@@ -213,9 +216,10 @@ def _read_rows(
     file: h5py.File, layout: Layout, uri: str, start: int, stop: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Rows [stop - start, 2100] and the label column [stop - start] where there is one."""
+    held: Any = file  # h5py's types don't say which nodes are datasets
     try:
-        part = file[layout.values][start:stop]
-        apart = None if layout.label is None else file[layout.label][start:stop]
+        part = held[layout.values][start:stop]
+        apart = None if layout.label is None else held[layout.label][start:stop]
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"{uri}: rows {start} to {stop - 1} can't be read, the file is damaged: {error}"

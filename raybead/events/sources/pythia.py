@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -117,7 +118,7 @@ def _accepted(
     raise AssertionError("batches never end")
 
 
-def _batches(config: PythiaSource, signal: bool, seed: int) -> Iterator[ak.Array]:
+def _batches(config: PythiaSource, signal: bool, seed: int) -> Iterator[Any]:
     import pythia8mc
 
     pythia = pythia8mc.Pythia("", False)
@@ -176,7 +177,7 @@ def _resonance_settings(config: PythiaSource) -> list[str]:
 
 
 def _final_state(
-    batch: ak.Array,
+    batch: Any,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], *tuple[NDArray[np.float64], ...]]:
     """pid [T], offsets [E + 1], pT, eta, phi [T] of the final particles."""
     particles = batch.prt
