@@ -96,7 +96,8 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
     best = result["conclusion"]
     console.say(
         f"Most significant: {best['window']['low']:.0f}-{best['window']['high']:.0f} GeV,"
-        f" global p {p_text(best)} ({best['significance']:.1f} sigma), {best['looks']} cuts counted"
+        f" global p {p_text(best)} ({best['significance']:.1f} sigma),"
+        f" {best['looks']} cuts counted"
     )
     if result["evaluation"] is not None:
         names = {

@@ -33,7 +33,7 @@ def evaluate(scores: pa.Table, names: tuple[str, ...], seed: int) -> dict[str, A
         names: of the scores; the first is the model's, the others are controls.
         seed: of the bootstrap.
     """
-    known = scores.filter(pc.is_valid(scores.column("truth")))
+    known = scores.filter(pc.field("truth").is_valid())
     truth = known.column("truth").to_numpy() > 0
     if len(known) == 0 or truth.all() or not truth.any():
         return None
