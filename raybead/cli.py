@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
+from pydantic import ValidationError
 
 import raybead
 from raybead.config import PythiaSource, Resonance, load_job
@@ -170,8 +171,10 @@ def generate(
             signal_fraction=signal_fraction,
             resonance=Resonance(mass=mass, mass_x=mass_x, mass_y=mass_y),
         )
-    except ValueError as error:
-        raise JobError(str(error).splitlines()[2].strip()) from None
+    except ValidationError as error:
+        fault = error.errors()[0]
+        named = ".".join(str(part) for part in fault["loc"])
+        raise JobError(f"{named or 'resonance'}: {fault['msg']}") from None
     console = Console()
     with session(address, cpus) as cluster, console.stage("generate") as tick:
         from raybead.distributed.generate import generate as generate_file
@@ -189,10 +192,11 @@ def _demo_job() -> Path:
     raise JobError("the demo's job file isn't installed; run a checkout's jobs/demo.toml")
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """The command. Errors a user can mend print as one line and exit non-zero."""
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False,
+            print_error=False)
     except CycloptsError as error:
         print(f"raybead: {error}", file=sys.stderr)
         sys.exit(2)

@@ -126,6 +126,13 @@ def execute(
     if all(stage.why_stale() is None for _, stage, _ in steps):
         console.say(f"{run}: all is current")
         return run
+    # A file that can't be read is noticed before hours are spent on the other.
+    for source, stage in (
+        (job.data.background, stages.background),
+        (job.data.search, stages.search),
+    ):
+        if stage.why_stale() is not None:
+            open_source(source).ranges(job.prepare.rows_per_task)
     with session(address, num_cpus) as cluster:
         for title, stage, work in steps:
             _do(title, stage, work, cluster, console)

@@ -36,7 +36,7 @@ class Hunt(Section):
     """m_jj range [GeV]; binned by the dijet edges that lie in it."""
     widths: tuple[PositiveInt, PositiveInt] = (2, 5)
     """Narrowest and widest window of the scan, in bins."""
-    toys: PositiveInt = 10_000
+    toys: PositiveInt = 100_000
 
     @model_validator(mode="after")
     def _in_order(self) -> Hunt:

@@ -39,7 +39,7 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     afterwards. A connection that is already there is used and left open.
 
     Args:
-        address: of a cluster, as Ray takes it.
+        address: of a cluster, as Ray takes it; "local" starts one whatever the environment says.
         num_cpus: CPUs of a cluster that is started here; the machine's if not given.
     """
     for name, value in SETTINGS.items():
@@ -54,10 +54,11 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     if ray.is_initialized():
         yield _cluster()
         return
-    joins = address or os.environ.get("RAY_ADDRESS")
-    options = {} if joins else {"num_cpus": num_cpus, "include_dashboard": False}
+    joins = address or os.environ.get("RAY_ADDRESS", "local")
+    here = joins == "local"
+    options = {"num_cpus": num_cpus, "include_dashboard": False} if here else {}
     ray.init(
-        address=joins or "local",
+        address=joins,
         logging_level=logging.WARNING,
         log_to_driver=False,
         **options,

@@ -57,7 +57,7 @@ class NonOutliers:
 
     @property
     def uncertainty(self) -> Array:
-        return self._scale * np.sqrt(self.others.astype(np.float64))
+        return np.sqrt(self.others) * np.float64(self._scale)
 
     @property
     def _scale(self) -> float:
@@ -151,11 +151,17 @@ class Agreement:
 
 
 def agreement(outliers: Counts, background: Background, without: slice) -> Agreement:
-    """Pearson chi2 of bins with at least 5 expected events, the window left out."""
-    expected = background.expected
-    used = expected >= 5
+    """Pearson chi2 of bins with at least 5 expected events, the window left out.
+
+    The prediction is normalised to the bins compared, so that a signal in the window isn't
+    held against it; one degree of freedom is spent on that.
+    """
+    used = background.expected >= 5
     used[without] = False
-    variance = expected[used] + background.uncertainty[used] ** 2
+    predicted = float(background.expected[used].sum())
+    scale = float(outliers[used].sum()) / predicted if predicted else 1.0
+    expected = scale * background.expected
+    variance = expected[used] + (scale * background.uncertainty[used]) ** 2
     chi2 = float(np.sum((outliers[used] - expected[used]) ** 2 / variance))
-    ndf = int(used.sum())
+    ndf = max(int(used.sum()) - 1, 0)
     return Agreement(chi2, ndf, float(stats.chi2.sf(chi2, ndf)) if ndf else 1.0)

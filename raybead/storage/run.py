@@ -12,7 +12,8 @@ import raybead
 from raybead.errors import RunError
 from raybead.storage.files import Folder
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
+"""Readers of Parquet folders pass over names that begin with an underscore."""
 JOB = "job.toml"
 LAYOUT = 1
 """Raised when a stage's files change their form, so that older ones are made anew."""

@@ -1,0 +1,68 @@
+"""What a report is made of, read from a run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import pyarrow as pa
+
+from raybead.config import Job
+from raybead.events import read_parquet
+from raybead.storage import MANIFEST, Folder, Role, StageName, stage_facts
+
+COLUMNS = ["event", "truth", "mjj", "mj1", "mj2", "score"]
+STAGES: tuple[StageName, ...] = (
+    "events/background", "events/search", "model", "scores", "hunt",
+)  # fmt: skip
+"""Stages that have to be done before a report, in order."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A finished run: what its stages said of themselves, found and wrote."""
+
+    job: Job
+    facts: Mapping[StageName, Mapping[str, Any]]
+    """Each stage's own account of what it did."""
+    versions: Mapping[StageName, str]
+    """raybead's version that did each stage."""
+    metrics: Mapping[str, Any]
+    """``model/metrics.json``: history of epochs, histograms of the reconstruction."""
+    result: Mapping[str, Any]
+    """``hunt/result.json``."""
+    scores: Mapping[Role, pa.Table]
+    """Rows of event scores with :data:`COLUMNS`."""
+
+    @classmethod
+    def read(cls, job: Job, run: Folder) -> Content:
+        """The content of a job's run.
+
+        Raises:
+            RunError: a stage isn't done.
+            StorageError: a stage's files are missing or broken.
+        """
+        return cls(
+            job=job,
+            facts={name: stage_facts(run, name) for name in STAGES},
+            versions={name: (run / name).read_json(MANIFEST)["raybead"] for name in STAGES},
+            metrics=(run / "model").read_json("metrics.json"),
+            result=(run / "hunt").read_json("result.json"),
+            scores={role: _table(run / "scores", role) for role in get_args(Role)},
+        )
+
+    @property
+    def truth_is_known(self) -> bool:
+        """Whether the hunt's result holds an evaluation with truth."""
+        return self.result["evaluation"] is not None
+
+    @property
+    def best_cut(self) -> Mapping[str, Any]:
+        """The cut that holds the most significant window."""
+        return self.result["cuts"][self.result["conclusion"]["best_cut"]]
+
+
+def _table(scores: Folder, role: Role) -> pa.Table:
+    name = f"{role}.parquet"
+    return read_parquet(scores.read(name), f"{scores}/{name}", COLUMNS)

@@ -1,0 +1,36 @@
+"""Every figure of a report, from a run's JSON and Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raybead.report.content import Content
+from raybead.report.figures.canvas import Plot, hep_style
+from raybead.report.figures.evaluation import evaluation_figures
+from raybead.report.figures.masses import jet_mass_figures, mjj_figure
+from raybead.report.figures.scan import scan_figure, toys_figure
+from raybead.report.figures.scores import score_figure, score_mjj_figure
+from raybead.report.figures.training import loss_figure, reconstruction_figures
+
+__all__ = ["Plot", "draw"]
+
+
+def draw(content: Content) -> list[Plot]:
+    """All figures that a run's content allows, in the order of the page."""
+    with hep_style():
+        return list(_figures(content))
+
+
+def _figures(content: Content) -> Iterator[Plot]:
+    name = content.job.name
+    for cut in content.result["cuts"]:
+        yield mjj_figure(name, cut)
+        yield scan_figure(name, cut)
+        yield toys_figure(name, cut)
+    yield score_figure(content)
+    yield score_mjj_figure(content)
+    yield from jet_mass_figures(content)
+    yield loss_figure(name, content.metrics["history"])
+    yield from reconstruction_figures(name, content.metrics["reconstruction"])
+    if content.truth_is_known:
+        yield from evaluation_figures(name, content.result["evaluation"])

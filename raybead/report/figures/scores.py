@@ -1,0 +1,112 @@
+"""Event scores: of which events, and how they go with m_jj."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.colors import LogNorm
+
+from raybead.report.content import Content
+from raybead.report.figures.canvas import (
+    BLACK,
+    ORANGE,
+    PURPLE,
+    RED,
+    VIOLET,
+    Plot,
+    canvas,
+    density,
+    filled,
+    legend,
+    saved,
+)
+from raybead.report.numbers import percent
+from raybead.report.outliers import thresholds_at
+
+BINS = 50
+CURVES = ((ORANGE, "-"), (RED, "--"), (PURPLE, "-."), (VIOLET, ":"), (BLACK, "-"))
+
+
+def score_figure(content: Content) -> Plot:
+    """Normalised score distributions of both samples, and of signal where truth is known."""
+    background = _finite(content, "background", "score")
+    search = _finite(content, "search", "score")
+    truth = content.truth_is_known
+    low, high = np.quantile(np.concatenate([background, search]), [0.0005, 0.9995])
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    figure, axes = canvas(content.job.name, "all events", truth=truth)
+    shapes = [density(background, edges), density(search, edges)]
+    filled(axes, shapes[0], edges, "Background sample (trained on)")
+    axes.stairs(shapes[1], edges, color=BLACK, label="Search sample")
+    if truth:
+        table = content.scores["search"]
+        signal = table.column("truth").fill_null(0).to_numpy() > 0
+        shapes.append(density(table.column("score").to_numpy()[signal], edges))
+        label = f"Signal of the search sample ({signal.sum()})"
+        axes.stairs(shapes[2], edges, color=RED, ls="--", label=label)
+    axes.set_yscale("log")
+    heights = np.concatenate([shape[shape > 0] for shape in shapes])
+    axes.set_ylim(0.5 * heights.min(), 1.5 * heights.max())
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set(xlabel="Event score", ylabel="Normalised to unit area")
+    legend(axes, rows=len(shapes))
+    return saved(
+        figure, "scores", "scores",
+        "Event scores of the background that was trained on and of the search sample, each"
+        " normalised; the outermost bins hold all that lies beyond."
+        + (" Dashed: the true signal events of the search sample." if truth else ""),
+        "Normalised distributions of the event score: background, search sample"
+        + (" and true signal." if truth else "."),
+        truth=truth,
+    )  # fmt: skip
+
+
+def score_mjj_figure(content: Content) -> Plot:
+    """Scores against m_jj of the search sample, with the threshold of every cut."""
+    table = content.scores["search"]
+    mjj, score = table.column("mjj").to_numpy(), table.column("score").to_numpy()
+    kept = np.isfinite(mjj) & np.isfinite(score)
+    mjj, score = mjj[kept], score[kept]
+    window = content.best_cut["histogram"]["edges"]
+    reach = np.quantile(mjj, [0.0005, 0.9995])
+    x_edges = np.linspace(min(reach[0], window[0]), max(reach[1], window[-1]), 71)
+    low, high = np.quantile(score, [0.0005, 0.9995])
+    y_edges = np.linspace(low, max(high, low + 1e-6), 61)
+    counts = np.histogram2d(mjj, score, [x_edges, y_edges])[0].T
+
+    figure, axes = canvas(content.job.name, "search sample")
+    mesh = axes.pcolormesh(
+        x_edges, y_edges, np.where(counts > 0, counts, np.nan), cmap="Blues",
+        # A colour map starts white, and a single event should be seen.
+        norm=LogNorm(vmin=0.35, vmax=max(counts.max(), 2)), rasterized=True,
+    )  # fmt: skip
+    along = np.linspace(window[0], window[-1], 200)
+    for number, cut in enumerate(content.result["cuts"]):
+        color, dashes = CURVES[number % len(CURVES)]
+        curves = thresholds_at(cut["thresholds"], along)
+        for fold, curve in enumerate(curves):
+            label = f"{percent(cut['cut'])} quantile" if fold == 0 else None
+            width = 2.2 if len(curves) == 1 else 1.1
+            axes.plot(along, curve, color=color, ls=dashes, lw=width, label=label)
+    for end in (window[0], window[-1]):
+        axes.axvline(end, color=BLACK, lw=0.8, ls=":")
+    axes.set_xlim(x_edges[0], x_edges[-1])
+    axes.set_ylim(y_edges[0], y_edges[-1])
+    axes.set(xlabel=r"$m_{jj}$ [GeV]", ylabel="Event score")
+    bar = figure.colorbar(mesh, ax=axes, label="Events a bin", pad=0.02, format="%g")
+    bar.ax.set_ylim(bottom=1)
+    columns = min(3, len(content.result["cuts"]))
+    legend(axes, rows=-(-len(content.result["cuts"]) // columns), columns=columns)
+    folds = len(content.best_cut["thresholds"])
+    return saved(
+        figure, "score-mjj", "scores",
+        "Event score against dijet mass in the search sample, and the threshold of every cut."
+        + (f" Thresholds were fitted in {folds} folds, one thin line each." if folds > 1 else "")
+        + " The hunt takes place between the dotted lines.",
+        "Two-dimensional histogram of event score and dijet mass with"
+        f" {len(content.result['cuts'])} threshold curves.",
+    )  # fmt: skip
+
+
+def _finite(content: Content, role: str, column: str) -> np.ndarray:
+    values = content.scores[role].column(column).to_numpy()  # type: ignore[index]
+    return values[np.isfinite(values)]

@@ -1,0 +1,104 @@
+"""How training went: losses of every epoch, and what the model makes of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from raybead.report.figures.canvas import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    RED,
+    Plot,
+    canvas,
+    filled,
+    legend,
+    saved,
+)
+
+LABELS = {
+    "pt_deta": r"$p_T\,\Delta\eta$ [GeV]",
+    "pt_dphi": r"$p_T\,\Delta\phi$ [GeV]",
+    "pt": r"$p_T$ [GeV]",
+    "px": r"$p_x$ [GeV]",
+    "py": r"$p_y$ [GeV]",
+    "pz": r"$p_z$ [GeV]",
+    "eta": r"$\eta$",
+    "phi": r"$\phi$ [rad]",
+}
+IN_WORDS = {"pt_deta": "pT Δη", "pt_dphi": "pT Δφ", "pt": "pT", "eta": "η", "phi": "φ"}
+
+
+def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
+    """Loss against epoch, the best marked.
+
+    Args:
+        name: of the run.
+        history: one record an epoch: ``epoch`` from 0, ``train``, ``validation``, ``best``.
+    """
+    figure, axes = canvas(name, "training")
+    epoch = np.array([record["epoch"] for record in history]) + 1
+    train = np.array([record["train"] for record in history])
+    validation = np.array([record["validation"] for record in history])
+    best = max((i for i, record in enumerate(history) if record["best"]), default=-1)
+    mark = "o" if len(epoch) <= 20 else ""
+    axes.plot(epoch, train, color=BLUE, marker=mark, ms=5, label="Train")
+    axes.plot(epoch, validation, color=ORANGE, marker=mark, ms=5, label="Validation")
+    axes.plot(
+        epoch[best], validation[best], color=RED, marker="*", ms=17, ls="", mec="white",
+        label=f"Best: epoch {epoch[best]}", zorder=4, clip_on=False,
+    )  # fmt: skip
+    axes.set_xlim(epoch[0] - 0.5, epoch[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.minorticks_off()
+    every = np.concatenate([train, validation])
+    if every.min() > 0 and every.max() > 20 * every.min():
+        axes.set_yscale("log")
+    axes.set(xlabel="Epoch", ylabel="Loss")
+    legend(axes, rows=3)
+    return saved(
+        figure, "loss", "training",
+        "Loss on the training and validation jets after every epoch. The weights of the marked"
+        " epoch, which has the lowest validation loss, are those that scored.",
+        f"Train and validation loss over {len(epoch)} epochs; the best epoch is {epoch[best]},"
+        f" with a validation loss of {validation[best]:.4g}.",
+    )  # fmt: skip
+
+
+def reconstruction_figures(
+    name: str, histograms: Mapping[str, Mapping[str, Sequence[float]]]
+) -> Iterator[Plot]:
+    """Input against reconstruction, one figure a feature.
+
+    Args:
+        name: of the run.
+        histograms: for each feature ``edges``, ``input`` and ``reconstruction``.
+    """
+    for feature, histogram in histograms.items():
+        edges = np.asarray(histogram["edges"], dtype=float)
+        aims = np.asarray(histogram["input"], dtype=float)
+        gets = np.asarray(histogram["reconstruction"], dtype=float)
+        figure, axes = canvas(name, "held-out background")
+        filled(axes, aims, edges, "Input")
+        axes.stairs(gets, edges, color=BLACK, lw=1.8, label="Reconstruction")
+        # A flat feature (an angle) is best seen as it is; a peaked one has its physics in tails.
+        reached = aims[aims > 0]
+        if len(reached) and reached.max() > 20 * np.median(reached):
+            axes.set_yscale("log")
+            axes.set_ylim(0.6, 1.6 * max(aims.max(), gets.max()))
+        else:
+            axes.set_ylim(0, 1.05 * max(aims.max(), gets.max(), 1))
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set(xlabel=LABELS.get(feature, feature.replace("$", "")), ylabel="Constituents")
+        legend(axes, rows=1, columns=2)
+        words = IN_WORDS.get(feature, feature)
+        yield saved(
+            figure, f"reconstruction-{feature}", "training",
+            f"{words} of the constituents of held-out background jets, and what the model makes"
+            " of them. The outermost bins hold all that lies beyond.",
+            f"Histograms of {words}, inputs filled and reconstructions as a line.",
+        )  # fmt: skip

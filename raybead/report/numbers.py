@@ -1,0 +1,52 @@
+"""Numbers as text."""
+
+# ruff: noqa: RUF001  # signs that readers know: σ, −, ×, –
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+GLUE = "\N{NO-BREAK SPACE}"
+"""A space at which no line ends."""
+
+
+def p_value(p: float, *, bound: bool = False) -> str:
+    """A p-value with its sign of relation, as ``= 0.012`` or ``≤ 3.0 × 10⁻⁴``.
+
+    Args:
+        p: the p-value.
+        bound: whether it is only known from above, no pseudo-experiment having reached the data.
+    """
+    if p >= 0.001:
+        text = f"{p:.2g}"
+    else:
+        digits, _, power = f"{p:.1e}".partition("e")
+        text = f"{digits}{GLUE}×{GLUE}10{str(int(power)).translate(SUPERSCRIPT)}"
+    return f"{'≤' if bound else '='}{GLUE}{text}"
+
+
+def with_error(value: float, error: float) -> str:
+    """``value ± error``, both to the second significant digit of the error."""
+    if error <= 0 or not math.isfinite(error):
+        return f"{value:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f}{GLUE}±{GLUE}{error:.{decimals}f}".replace("-", "−")
+
+
+def significance(p: float) -> float:
+    """One-sided significance in standard deviations; 0 for p-values of a half and above."""
+    return max(0.0, -NormalDist().inv_cdf(min(max(p, 1e-300), 0.5)))
+
+
+def gev(low: float, high: float) -> str:
+    """A range of masses in GeV."""
+    return f"{low:.0f}–{high:.0f}{GLUE}GeV"
+
+
+def percent(share: float) -> str:
+    """A share as per cent, without digits that say nothing."""
+    return f"{100 * share:.4g}{GLUE}%"

@@ -1,0 +1,208 @@
+"""What was found, in sentences a physicist would use; nothing is claimed beyond the p-value."""
+
+# ruff: noqa: RUF001  # signs that readers know: σ, −, ×, –
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raybead.config import LhcoSource, PythiaSource, Source
+from raybead.report.numbers import GLUE, gev, p_value, percent, with_error
+
+Regime = Literal["none", "undecided", "mild", "evidence", "discovery"]
+
+HEADLINES: dict[Regime, str] = {
+    "none": "No significant excess",
+    "undecided": "Undecided: too few pseudo-experiments",
+    "mild": "A mild excess, short of evidence",
+    "evidence": "An excess at the level of evidence",
+    "discovery": "An excess at the level of a discovery",
+}
+BOUNDED = (
+    "None of the pseudo-experiments reached the data, so p is bounded by their number alone; more"
+    " of them (hunt.toys) would tell how far below the bound it lies."
+)
+POOR, FAIR = 0.01, 0.05
+"""p-values below which a prediction describes the outliers badly, or only fairly."""
+SCORE_NAMES = {
+    "score": "model",
+    "control_width": "pT-weighted spread",
+    "control_moment": "mean (pT ΔR)²",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a hunt's result amounts to."""
+
+    regime: Regime
+    headline: str
+    sentences: tuple[str, ...]
+
+
+def verdict(result: Mapping[str, Any]) -> Verdict:
+    """The hunt's result in words.
+
+    Args:
+        result: of the hunt: ``cuts``, ``conclusion``.
+    """
+    conclusion = result["conclusion"]
+    best = result["cuts"][conclusion["best_cut"]]
+    regime = _regime(conclusion)
+    agreement = best["background"]["agreement"]
+    headline = HEADLINES[regime]
+    if regime != "none" and agreement["ndf"] and agreement["p"] < POOR:
+        headline += ", but a poor background description"
+    return Verdict(
+        regime,
+        headline,
+        _unbroken(
+            _window(best, conclusion),
+            _significance(best, conclusion),
+            _meaning(regime, conclusion),
+            background_description(agreement),
+        ),
+    )
+
+
+def _unbroken(*sentences: str) -> tuple[str, ...]:
+    # No line ends between a number and its σ, or between p and what it is.
+    return tuple(
+        sentence.replace(" σ", f"{GLUE}σ")
+        .replace(" p =", f" p{GLUE}=")
+        .replace(" p ≤", f" p{GLUE}≤")
+        for sentence in sentences
+    )
+
+
+def _regime(conclusion: Mapping[str, Any]) -> Regime:
+    if conclusion["p"] > 0.05:
+        return "none" if conclusion["resolved"] else "undecided"
+    if conclusion["significance"] >= 5:
+        return "discovery"
+    return "evidence" if conclusion["significance"] >= 3 else "mild"
+
+
+def _window(best: Mapping[str, Any], conclusion: Mapping[str, Any]) -> str:
+    window = conclusion["window"]
+    return (
+        f"The most significant window is {gev(window['low'], window['high'])}, among the"
+        f" {best['events']['outliers']} outliers of the {percent(best['cut'])} quantile cut:"
+        f" {window['observed']} events where"
+        f" {with_error(window['expected'], window['expected_error'])} are expected, an excess of"
+        f" {with_error(window['excess'], window['excess_error'])}."
+    )
+
+
+def _significance(best: Mapping[str, Any], conclusion: Mapping[str, Any]) -> str:
+    looks, resolved = conclusion["looks"], conclusion["resolved"]
+    looked = (
+        "one cut was looked at" if looks == 1
+        else f"{looks} cuts were looked at, and each is counted as a look"
+    )  # fmt: skip
+    least = "" if resolved else "at least "
+    return (
+        f"Its local significance is {best['local']['significance']:.1f} σ. Globally, for a bump"
+        f" anywhere in the mass window, p {p_value(conclusion['p'], bound=not resolved)}"
+        f" ({least}{conclusion['significance']:.1f} σ); {looked}."
+    )
+
+
+def _meaning(regime: Regime, conclusion: Mapping[str, Any]) -> str:
+    resolved = conclusion["resolved"]
+    match regime:
+        case "none":
+            said = (
+                "The data agree with background alone: there is no significant excess, and the"
+                " window above is merely the largest fluctuation."
+            )
+        case "undecided":
+            said = "Nothing can be claimed."
+        case "mild" if resolved:
+            said = (
+                "The excess is too small to be called evidence (3 σ): of hunts like this one"
+                f" without a signal, one in {1 / conclusion['p']:.0f} finds as much."
+            )
+        case "mild":
+            said = "The excess can't be called evidence (3 σ) yet."
+        case "evidence":
+            more = (
+                ", and not a discovery (5 σ)" if resolved
+                else "; whether it is a discovery (5 σ) isn't resolved"
+            )  # fmt: skip
+            said = f"By the usual convention this is evidence (3 σ) of an excess{more}."
+        case "discovery":
+            said = (
+                "By the usual convention this passes the threshold of a discovery (5 σ), as far"
+                " as the background is understood."
+            )
+    return said if resolved else f"{said} {BOUNDED}"
+
+
+def background_description(agreement: Mapping[str, Any]) -> str:
+    """How well the prediction describes outliers away from the window, and what follows."""
+    ndf, p = agreement["ndf"], agreement["p"]
+    if ndf == 0:
+        return "Away from the window too few events are expected to check the background."
+    quoted = f"(χ²/ndf = {agreement['chi2']:.1f}/{ndf}, p {p_value(p)})"
+    if p >= FAIR:
+        return f"Away from the window the prediction describes the outliers well {quoted}."
+    if p >= POOR:
+        return f"Away from the window the prediction describes the outliers only fairly {quoted}."
+    return (
+        f"Away from the window the prediction doesn't describe the outliers {quoted}: the"
+        " significance can't be taken at face value before that is understood."
+    )
+
+
+def learned(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether the learned score separates better than the controls, by paired differences."""
+    model, *controls = evaluation["scores"].items()
+    sentences, ahead, behind = [], [], []
+    for key, control in controls:
+        # The hunt says the control's AUC less the model's.
+        lead, error = -control["beyond_first"], control["beyond_first_error"]
+        sentences.append(
+            f"The model's AUC less that of {score_name(key)}: {with_error(lead, error)}."
+        )
+        if lead > 2 * error:
+            ahead.append(score_name(key))
+        elif lead < -2 * error:
+            behind.append(score_name(key))
+    if not controls:
+        return (f"The model's AUC is {with_error(model[1]['auc'], model[1]['auc_error'])}.",)
+    if behind:
+        said = (
+            f"The learned score doesn't beat the no-learning controls: {' and '.join(behind)}"
+            f" {'separates' if len(behind) == 1 else 'separate'} signal better."
+        )
+    elif len(ahead) == len(controls):
+        said = "The learned score beats the no-learning controls."
+    else:
+        said = "The learned score isn't distinguishably better than the no-learning controls."
+    return (said, *sentences)
+
+
+def score_name(key: str) -> str:
+    """What an event score is called on the page."""
+    return SCORE_NAMES.get(key, key)
+
+
+def source_in_words(source: Source) -> str:
+    """Where a sample comes from."""
+    match source:
+        case LhcoSource():
+            rows = "" if source.start == 0 and source.stop is None else (
+                f", rows {source.start} to {'the end' if source.stop is None else source.stop}"
+            )  # fmt: skip
+            return f"{source.path} (LHC Olympics layout{rows})"
+        case PythiaSource():
+            signal = source.resonance
+            mixed = (
+                f", {percent(source.signal_fraction)} of them a resonance of"
+                f" {signal.mass:.0f} → {signal.mass_x:.0f} + {signal.mass_y:.0f} GeV"
+                if source.signal_fraction > 0 else ""
+            )  # fmt: skip
+            return f"{source.events} events of Pythia 8, seed {source.seed}{mixed}"

@@ -1,0 +1,88 @@
+"""A run that is killed, in prepare and in training, goes on to the same result."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from raybead.models import Bundle
+from raybead.storage import Folder
+
+JOB = """
+name = "killed"
+output = "{output}"
+[data.background]
+source = "lhco"
+path = "{background}"
+[data.search]
+source = "lhco"
+path = "{search}"
+[prepare]
+rows_per_task = 20
+[graph]
+nodes = 10
+[model]
+hidden = 8
+decoder_hidden = 16
+decode = 10
+[train]
+epochs = 12
+batch_items = 32
+workers = 1
+"""
+
+
+def start(job, log):
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    command = [sys.executable, "-m", "raybead", "train", str(job), "--cpus", "2"]
+    return subprocess.Popen(
+        command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment,
+        start_new_session=True,
+    )
+
+
+def kill_when(process, seen):
+    """Kill a run without warning as soon as ``seen`` is true."""
+    deadline = time.monotonic() + 240
+    while not seen():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.timeout(900)
+def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path):
+    jobs = {}
+    for name in ("broken", "whole"):
+        jobs[name] = tmp_path / f"{name}.toml"
+        jobs[name].write_text(JOB.format(output=tmp_path / name, **lhco_files))
+    log = tmp_path / "log.txt"
+    partial = tmp_path / "broken" / "killed" / ".partial"
+
+    kill_when(start(jobs["broken"], log), lambda: len(list(partial.glob("events-*/*.parquet"))) > 2)
+    kept = {path.name: path.stat().st_mtime_ns for path in partial.glob("events-*/*.parquet")}
+    assert 0 < len(kept) < 35
+    kill_when(start(jobs["broken"], log), lambda: len(list(partial.rglob("state.pt"))) > 0)
+    assert start(jobs["broken"], log).wait(timeout=300) == 0, log.read_text()
+    assert "train: resumed where it stopped" in log.read_text()
+    assert start(jobs["whole"], log).wait(timeout=300) == 0, log.read_text()
+
+    runs = [Folder.at(str(tmp_path / name / "killed")) for name in ("broken", "whole")]
+    for role in ("background", "search"):
+        folders = [run / f"events/{role}" for run in runs]
+        assert folders[0].names(".parquet") == folders[1].names(".parquet")
+        for name in folders[0].names(".parquet"):
+            assert folders[0].read(name) == folders[1].read(name)
+    events = tmp_path / "broken" / "killed" / "events" / "background"
+    unchanged = [name for name, at in kept.items() if (events / name).stat().st_mtime_ns == at]
+    assert unchanged == list(kept)
+    broken, whole = (Bundle.load(run / "model") for run in runs)
+    assert {**broken.summary} == {**whole.summary}
+    assert runs[0].read("model/metrics.json") == runs[1].read("model/metrics.json")
+    for name, weight in whole.weights.items():
+        assert weight.equal(broken.weights[name]), name

@@ -1,0 +1,188 @@
+"""The whole chain on Ray, once; what follows looks at it from all sides."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from made import lhco, make_particles
+
+from raybead.config import Jets, parse_job
+from raybead.console import Console
+from raybead.distributed.prepare import prepare
+from raybead.errors import InputError
+from raybead.events import open_source, write_lhco
+from raybead.events.clustering import cluster as cluster_jets
+from raybead.events.schema import event_table
+from raybead.models import Bundle
+from raybead.overview import show_run
+from raybead.pipeline import execute
+from raybead.scoring import JetScorer
+from raybead.storage import Folder, stage_facts
+
+JOB = """
+name = "small"
+output = "{output}"
+[data.background]
+source = "lhco"
+path = "{background}"
+[data.search]
+source = "lhco"
+path = "{search}"
+[prepare]
+rows_per_task = 200
+[graph]
+nodes = 10
+[model]
+hidden = 8
+decoder_hidden = 16
+decode = 10
+[train]
+epochs = 3
+batch_items = 128
+workers = 2
+[score]
+workers = 2
+[hunt]
+cuts = [0.9, 0.999]
+toys = 3000
+mass_window = [2132.0, 5253.0]
+"""
+
+
+def silent(*_):
+    """Progress that nobody looks at."""
+
+
+@pytest.fixture(scope="session")
+def job_text(lhco_files, tmp_path_factory):
+    return JOB.format(output=tmp_path_factory.mktemp("runs"), **lhco_files)
+
+
+@pytest.fixture(scope="session")
+def finished(cluster, job_text):
+    return execute(parse_job(job_text), "run", Console(quiet=True))
+
+
+def table_of(folder, name=""):
+    return pq.read_table(f"{folder}/{name}" if name else str(folder), partitioning=None)
+
+
+def test_every_event_is_there_in_order_as_without_ray(finished, lhco_files):
+    for role, n in (("background", 700), ("search", 500)):
+        facts = stage_facts(finished, f"events/{role}")
+        flow = facts["cutflow"]
+        assert flow["read"] == n == flow["written"] + sum(flow["dropped"].values())
+        folder = finished / f"events/{role}"
+        names = folder.names(".parquet")
+        assert len(names) == -(-n // 200)
+        rows = [row for name in names for row in table_of(folder, name).to_pylist()]
+        particles, _ = open_source(lhco(lhco_files[role])).read(0, n)
+        assert rows == event_table(cluster_jets(particles, Jets())).to_pylist()
+        assert (table_of(folder, names[0])["truth"].null_count > 0) == (role == "background")
+
+
+def test_scores_are_those_of_the_bundle_in_order(finished):
+    scorer = JetScorer(Bundle.load(finished / "model"), batch_items=4096)
+    events = table_of(finished / "events/search")
+    scores = table_of(finished / "scores", "search.parquet")
+    assert scores["event"].to_pylist() == sorted(events["event"].to_pylist())
+    plain = scorer.table(events.sort_by("event").combine_chunks())
+    for name in ("loss_j1", "loss_j2", "width_j1", "moment_j2"):
+        np.testing.assert_allclose(scores[name].to_numpy(), plain[name].to_numpy(), rtol=1e-4)
+    np.testing.assert_allclose(scores["mj1"].to_numpy(), plain["m_j1"].to_numpy())
+
+
+def test_the_hunt_says_what_it_did_and_what_it_could_not(finished):
+    result = (finished / "hunt").read_json("result.json")
+    (cut,) = result["cuts"]
+    assert cut["cut"] == 0.9
+    assert cut["events"]["outliers"] + cut["events"]["others"] == cut["events"]["in_window"]
+    assert sum(cut["histogram"]["outliers"]) == cut["events"]["outliers"]
+    assert sum(cut["toys"]["counts"]) == 3000
+    assert "cut 0.999" in result["refused"][0]
+    assert result["evaluation"]["signal"] > 0
+
+
+def test_the_report_stands_alone(finished):
+    page = finished.read("report.html").decode()
+    assert "data:image/png;base64," in page
+    assert 'src="http' not in page
+
+
+def test_the_overview_reads_it(finished, capsys):
+    show_run(finished, Console())
+    said = capsys.readouterr().out
+    assert "700 events read" in said
+    assert "Most significant" in said
+
+
+def test_a_second_run_keeps_what_is_current_and_redoes_what_changed(finished, job_text, capsys):
+    execute(parse_job(job_text), "run", Console())
+    assert "all is current" in capsys.readouterr().out
+    before = finished.read("scores/_manifest.json")
+    execute(parse_job(job_text, ["hunt.toys=2000", "train.workers=1"]), "run", Console())
+    said = capsys.readouterr().out
+    assert "score: current, kept" in said
+    assert "hunt: changed: hunt" in said
+    assert finished.read("scores/_manifest.json") == before
+    result = json.loads(finished.read("hunt/result.json"))
+    assert sum(result["cuts"][0]["toys"]["counts"]) == 2000
+
+
+@pytest.mark.parametrize(("workers", "rows"), [(1, 64), (2, 64)])
+def test_events_do_not_depend_on_workers_or_ranges(
+    finished, cluster, lhco_files, tmp_path, workers, rows
+):
+    source = lhco(lhco_files["search"])
+    config = parse_job(
+        JOB.format(output=tmp_path, **lhco_files),
+        [f"prepare.workers={workers}", f"prepare.rows_per_task={rows}"],
+    ).prepare
+    folder = Folder.at(str(tmp_path / "events"))
+    prepare(source, Jets(), config, folder, silent)
+    got = table_of(folder).sort_by("event").to_pylist()
+    assert got == table_of(finished / "events/search").sort_by("event").to_pylist()
+
+
+def test_a_broken_off_prepare_is_taken_up_again(cluster, lhco_files, tmp_path):
+    source = lhco(lhco_files["search"])
+    config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
+    folder = Folder.at(str(tmp_path / "events"))
+    whole = prepare(source, Jets(), config, folder, silent)
+    names = folder.names()
+    kept = {name: folder.read(name) for name in names}
+    folder.remove(names[1])
+    folder.write("rows-0000000000-0000000007.parquet", kept[names[0]])  # of another cutting-up
+    ticks = []
+    assert prepare(source, Jets(), config, folder, lambda *tick: ticks.append(tick)) == whole
+    assert ticks[0][:2] == (len(names) - 1, len(names))
+    assert {name: folder.read(name) for name in folder.names()} == kept
+
+
+def test_bad_rows_and_empty_selections_end_in_words(cluster, rewritten, lhco_files, tmp_path):
+    config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
+    folder = Folder.at(str(tmp_path / "events"))
+    with pytest.raises(InputError, match="row 7: negative pT"):
+        prepare(lhco(rewritten({(7, 0): -3.0})), Jets(), config, folder, silent)
+    assert folder.names() == []
+    with pytest.raises(InputError, match="none of the 12 events read passes the cuts"):
+        prepare(lhco(rewritten({})), Jets(min_pt=1e4), config, folder, silent)
+
+
+def test_truth_reaches_neither_scores_nor_thresholds(finished, job_text, tmp_path):
+    """The same events with every label flipped give the same scores and the same hunt."""
+    import h5py
+
+    search = tmp_path / "flipped.h5"
+    write_lhco(search, [make_particles(500, seed=2, signal=0.06)], 500, "column")
+    with h5py.File(search, "r+") as file:
+        file["df/block0_values"][:, 2100] = 1 - file["df/block0_values"][:, 2100]
+    shutil.copytree(str(finished), tmp_path / "runs" / "small")
+    changes = [f"data.search.path={search}", f"output={tmp_path}/runs", "hunt.toys=2000"]
+    run = execute(parse_job(job_text, changes), "hunt", Console(quiet=True), overwrite=True)
+    execute(parse_job(job_text, ["hunt.toys=2000"]), "hunt", Console(quiet=True))
+    ours, theirs = (folder.read_json("hunt/result.json") for folder in (run, finished))
+    assert ours["cuts"] == theirs["cuts"]
+    assert ours["evaluation"]["signal"] == theirs["evaluation"]["background"]

@@ -1,0 +1,62 @@
+"""Vectorised clustering against fastjet's own objects, one event at a time."""
+
+import fastjet
+import numpy as np
+import pytest
+
+from raybead.config import Jets
+from raybead.events.clustering import cluster
+
+
+@pytest.mark.parametrize("radius", [0.4, 1.0])
+def test_jets_and_constituents_equal_the_loop(particles, radius):
+    config = Jets(radius=radius, min_pt=150.0)
+    events = cluster(particles, config)
+    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
+    expected_events = []
+    for number in range(len(particles)):
+        inside = slice(particles.offsets[number], particles.offsets[number + 1])
+        inputs = []
+        for index, (pt, eta, phi) in enumerate(
+            zip(particles.pt[inside], particles.eta[inside], particles.phi[inside], strict=True)
+        ):
+            pseudo = fastjet.PseudoJet(
+                pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)
+            )
+            pseudo.set_user_index(index)
+            inputs.append(pseudo)
+        sequence = fastjet.ClusterSequence(inputs, definition)
+        jets = fastjet.sorted_by_pt(sequence.inclusive_jets(config.min_pt))
+        jets = [jet for jet in jets if len(jet.constituents()) >= 2]
+        if len(jets) >= 2:
+            expected_events.append(int(particles.event[number]))
+            for rank, jet in enumerate(jets[:2]):
+                row = 2 * (len(expected_events) - 1) + rank
+                got = np.array([component[row] for component in events.momenta])
+                np.testing.assert_allclose(got, [jet.px(), jet.py(), jet.pz(), jet.e()], rtol=1e-9)
+                members = sorted(part.user_index() for part in jet.constituents())
+                picked = events.constituents[events.offsets[row] : events.offsets[row + 1]]
+                start = events.particles.offsets[row // 2]
+                assert sorted((picked - start).tolist()) == members
+                assert (np.diff(events.particles.pt[picked]) <= 0).all()
+    assert events.particles.event.tolist() == expected_events
+    assert 0 < len(expected_events)
+
+
+def test_mjj_is_the_mass_of_the_two_leading_jets(particles):
+    events = cluster(particles, Jets())
+    first, second = (events.momenta.take(np.arange(k, len(events.offsets) - 1, 2)) for k in (0, 1))
+    total = first + second
+    square = total.e**2 - total.px**2 - total.py**2 - total.pz**2
+    np.testing.assert_allclose(events.mjj, np.sqrt(square))
+    assert len(events.mjj) == len(events.particles)
+
+
+def test_constituents_can_be_capped(particles):
+    whole = cluster(particles, Jets())
+    capped = cluster(particles, Jets(max_constituents=3))
+    assert np.diff(capped.offsets).max() == 3
+    np.testing.assert_array_equal(capped.momenta.pt, whole.momenta.pt)
+    np.testing.assert_array_equal(
+        capped.particles.pt[capped.constituents[:3]], whole.particles.pt[whole.constituents[:3]]
+    )

@@ -1,0 +1,182 @@
+"""A small finished run, with numbers of the kind that a real one has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from raybead.config import Job, parse_job
+from raybead.events import table_bytes
+from raybead.storage import Folder, Stage, StageName
+
+EDGES = np.array([2659, 2775, 2895, 3019, 3147, 3279, 3416, 3558, 3704, 3854, 4010], float)
+WINDOW = slice(6, 8)
+FACTS: dict[StageName, dict[str, Any]] = {
+    "events/background": {
+        "cutflow": {"read": 4321, "dropped": {"fewer than 2 jets": 21}, "written": 4300},
+        "bytes": 1,
+    },
+    "events/search": {
+        "cutflow": {
+            "read": 2000, "dropped": {"fewer than 2 jets": 0, "bad row": 7}, "written": 1993,
+        },
+        "bytes": 1,
+    },
+    "model": {
+        "epochs": 3, "best_epoch": 2, "validation_loss": 0.81, "test_loss": None,
+        "jets": {"train": 6880, "validation": 860, "test": 860}, "workers": 2, "gpu": False,
+    },
+    "scores": {"events": {"background": 4300, "search": 1993}},
+    "hunt": {},
+}  # fmt: skip
+JOB = """
+name = "tiny"
+[data.background]
+source = "lhco"
+path = "data/<b>bold</b>.h5"
+[data.search]
+source = "pythia"
+events = 2000
+signal_fraction = 0.05
+"""
+
+
+@pytest.fixture(scope="session")
+def job() -> Job:
+    return parse_job(JOB)
+
+
+def one_cut(quantile: float) -> dict[str, Any]:
+    """A cut of a hunt's result, its histogram a falling spectrum with a bump."""
+    others = np.round(2000 * np.exp(-np.arange(10) / 4)).astype(int)
+    share = 1 - quantile
+    outliers = np.round(share * others).astype(int)
+    outliers[WINDOW] += 30
+    outliers[-1] = 0
+    expected = share * others
+    observed, predicted = int(outliers[WINDOW].sum()), float(expected[WINDOW].sum())
+    starts = [i for width in (2, 3) for i in range(11 - width)]
+    stops = [i + width for width in (2, 3) for i in range(11 - width)]
+    p = np.where((np.array(starts) < 8) & (np.array(stops) > 6), 0.003, 1.0)
+    p[starts.index(6)] = 1e-7
+    return {
+        "cut": quantile,
+        "events": {"search": 1993, "in_window": 1500, "outliers": int(outliers.sum()),
+                   "others": int(others.sum())},
+        "thresholds": [{"intercept": 1.0, "slope": 0.5, "reference": 3200.0}],
+        "histogram": {"edges": EDGES.tolist(), "outliers": outliers.tolist(),
+                      "others": others.tolist(), "expected": expected.tolist(),
+                      "uncertainty": (share * np.sqrt(others)).tolist()},
+        "background": {"agreement": {"chi2": 7.5, "ndf": 7, "p": 0.38}},
+        "window": {"low": 3416.0, "high": 3704.0, "observed": observed, "expected": predicted,
+                   "expected_error": 2.5, "excess": observed - predicted, "excess_error": 11.0},
+        "local": {"p": 1e-7, "significance": 5.2},
+        "global": {"p": 1 / 201, "low": 0.0, "high": 0.009, "beyond": 0, "toys": 200,
+                   "significance": 2.6},
+        "scan": {"low": EDGES[starts].tolist(), "high": EDGES[stops].tolist(), "p": p.tolist()},
+        "toys": {"statistic": 16.1, "edges": np.linspace(0, 17, 18).tolist(),
+                 "counts": [0, 20, 90, 60, 20, 7, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]},
+    }  # fmt: skip
+
+
+def evaluation() -> dict[str, Any]:
+    """Of a model between its two controls."""
+    fpr = np.concatenate([[0], np.geomspace(0.001, 1, 60)])
+
+    def score(power: float, beyond: float, error: float) -> dict[str, Any]:
+        return {
+            "auc": 1 / (1 + power), "auc_error": 0.01, "sic": 2.5, "sic_efficiency": 0.5,
+            "beyond_first": beyond, "beyond_first_error": error,
+            "roc": {"fpr": fpr.tolist(), "tpr": (fpr**power).tolist()},
+        }  # fmt: skip
+
+    return {
+        "signal": 100,
+        "background": 1893,
+        "scores": {
+            "score": score(0.1, 0.0, 0.0),
+            "control_width": score(0.2, -0.08, 0.01),
+            "control_moment": score(0.09, 0.002, 0.004),
+        },
+    }
+
+
+def result_of(
+    quantiles: Sequence[float] = (0.9,), *, truth: bool = True, refused: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a hunt writes into ``result.json``."""
+    cuts = [one_cut(quantile) for quantile in quantiles]
+    p = len(cuts) * cuts[0]["global"]["p"]
+    return {
+        "cuts": cuts,
+        "refused": list(refused),
+        "conclusion": {"best_cut": 0, "p": p, "significance": 2.3, "looks": len(cuts),
+                       "resolved": False, "window": cuts[0]["window"]},
+        "evaluation": evaluation() if truth else None,
+    }  # fmt: skip
+
+
+def scores_of(n: int, seed: int, *, truth: bool) -> pa.Table:
+    """Rows of event scores, as scoring writes them, less the columns of single jets' losses."""
+    rng = np.random.default_rng(seed)
+    signal = rng.random(n) < 0.05
+    mjj = np.where(signal, rng.normal(3500, 80, n), 2300 + rng.exponential(600, n))
+    return pa.table(
+        {
+            "event": pa.array(np.arange(n)),
+            "truth": pa.array(signal.astype(np.int8)) if truth else pa.nulls(n, pa.int8()),
+            "weight": np.ones(n),
+            "mjj": mjj,
+            "mj1": rng.gamma(3, 60, n),
+            "mj2": rng.gamma(3, 50, n),
+            "score": rng.normal(np.where(signal, 2.0, 0.0), 1.0),
+            "control_width": rng.normal(size=n),
+            "control_moment": rng.normal(size=n),
+        }
+    )
+
+
+def metrics_of(epochs: int = 3) -> dict[str, Any]:
+    """What training writes into ``metrics.json``."""
+    return {
+        "history": [
+            {"epoch": i, "train": 1 / (i + 1), "validation": 1.1 / (i + 1), "learning_rate": 1e-3,
+             "best": i < 2}
+            for i in range(epochs)
+        ],
+        "reconstruction": {
+            "pt": {"edges": np.linspace(0, 700, 61).tolist(),
+                   "input": np.geomspace(9000, 1, 60).round().tolist(),
+                   "reconstruction": np.geomspace(12000, 0.1, 60).round().tolist()}
+        },
+    }  # fmt: skip
+
+
+MakeRun = Callable[..., Folder]
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
+    """Write a finished run: of a result, with or without truth, of some epochs."""
+
+    def make(result: dict[str, Any], *, truth: bool = True, epochs: int = 3) -> Folder:
+        run = Folder.at(str(tmp_path_factory.mktemp("run") / "tiny"))
+        for name, facts in FACTS.items():
+            Stage(run, name, {}).sign({**facts, "seconds": 1.5})
+        (run / "model").write_json("metrics.json", metrics_of(epochs))
+        (run / "hunt").write_json("result.json", result)
+        background = scores_of(4300, 1, truth=False)
+        (run / "scores").write("background.parquet", table_bytes(background))
+        (run / "scores").write("search.parquet", table_bytes(scores_of(1993, 2, truth=truth)))
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_result() -> Callable[..., dict[str, Any]]:
+    return result_of

@@ -1,0 +1,145 @@
+"""Figures: the numbers in them, and that drawing leaves nothing behind."""
+
+# ruff: noqa: RUF001  # signs of the page
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from raybead.config import Hunt
+from raybead.hunt import (
+    Sample,
+    conclude,
+    conclude_cut,
+    evaluate,
+    prepare_cut,
+    toy_statistics,
+)
+from raybead.report.content import Content
+from raybead.report.figures.canvas import density, hep_style
+from raybead.report.figures.masses import mjj_figure, poisson_errors
+from raybead.report.figures.scan import scan_figure
+from raybead.report.figures.scores import score_figure, score_mjj_figure
+from raybead.report.figures.training import loss_figure
+from raybead.report.numbers import p_value, percent, significance, with_error
+from raybead.report.outliers import in_window_and_outlier
+from raybead.report.page import render
+
+GLUE = "\N{NO-BREAK SPACE}"
+
+
+def test_poisson_intervals_are_the_tabulated_ones():
+    below, above = poisson_errors(np.array([0, 1, 10]))
+    np.testing.assert_allclose(below, [0.0, 0.827, 3.108], atol=2e-3)
+    np.testing.assert_allclose(above, [1.841, 2.300, 4.267], atol=2e-3)
+
+
+def test_density_has_unit_area_and_keeps_what_lies_beyond():
+    edges = np.array([0.0, 1.0, 3.0])
+    shape = density(np.array([-5.0, 0.5, 2.0, 99.0]), edges)
+    np.testing.assert_allclose(shape, [0.5, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.64, "= 0.64"), (0.0123, "= 0.012"), (2.96e-4, "= 3.0 × 10⁻⁴")]
+)
+def test_p_values_as_text(p, text):
+    assert p_value(p).replace(GLUE, " ") == text
+    assert p_value(p, bound=True).startswith("≤")
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (136.6, 14.6, "137 ± 15"),
+        (61.354, 3.54, "61.4 ± 3.5"),
+        (-0.0125, 0.0044, "−0.0125 ± 0.0044"),
+        (5.0, 0.0, "5"),
+    ],
+)  # fmt: skip
+def test_values_with_errors(value, error, text):
+    assert with_error(value, error).replace(GLUE, " ") == text
+
+
+def test_significance_and_quantiles():
+    assert significance(0.15865525) == pytest.approx(1.0)
+    assert significance(1.0) == 0.0
+    assert significance(0.0) > 37
+    assert percent(0.999).replace(GLUE, " ") == "99.9 %"
+
+
+def test_outliers_follow_the_threshold_of_their_fold():
+    cut = {
+        "histogram": {"edges": [1000.0, 2000.0, 3000.0]},
+        "thresholds": [
+            {"intercept": 1.0, "slope": 2.0, "reference": 1000.0},
+            {"intercept": 5.0, "slope": 0.0, "reference": 1000.0},
+        ],
+    }
+    scores = pa.table(
+        {
+            "event": [0, 1, 2, 3, 4, 6, 8],
+            "mjj": [1000.0, 1000.0, 2000.0, 2000.0, 3000.0, 999.0, 2999.0],
+            "score": [1.1, 1.1, 2.0, 5.1, 99.0, 99.0, 3.3],
+        }
+    )
+    inside, outlier = in_window_and_outlier(cut, scores)
+    assert inside.tolist() == [True, True, True, True, False, False, True]
+    assert outlier.tolist() == [True, False, False, True, False, False, True]
+
+
+def test_the_same_figure_gives_the_same_bytes_and_leaves_the_style_alone(make_result):
+    cut = make_result()["cuts"][0]
+    with mpl.rc_context({"font.size": 9.5}):
+        with hep_style():
+            first, second = scan_figure("tiny", cut), scan_figure("tiny", cut)
+        assert mpl.rcParams["font.size"] == 9.5  # whoever draws with their own style keeps it
+    assert first.png == second.png
+    assert first.pdf == second.pdf
+
+
+def test_another_normalisation_of_the_window_is_told(make_result):
+    cut = make_result()["cuts"][0]
+    with hep_style():
+        cut["window"]["expected"] *= 0.7
+        assert "normalised to all outliers" in mjj_figure("tiny", cut).caption
+
+
+def test_truth_is_drawn_only_where_it_is_known(job, make_run, make_result):
+    content = Content.read(job, make_run(make_result(truth=False), truth=False))
+    with hep_style():
+        plot = score_figure(content)
+    assert not plot.truth
+    assert "signal" not in plot.caption + plot.alt
+
+
+def test_a_single_epoch_is_drawn():
+    with hep_style():
+        plot = loss_figure("tiny", [{"epoch": 0, "train": 1.0, "validation": 1.0, "best": True}])
+    assert "1 epochs; the best epoch is 1" in plot.alt
+
+
+def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
+    """What the hunt makes of a sample today is what the report reads."""
+    content = Content.read(job, make_run(make_result()))
+    config = Hunt(cuts=(0.9,), threshold_fit="search", toys=50, mass_window=(2659.0, 4010.0))
+    search, background = (Sample.of(content.scores[role]) for role in ("search", "background"))
+    prepared = prepare_cut(search, background, 0.9, config)
+    toys = toy_statistics(prepared.background, prepared.windows, 50, (0, 0), 0)
+    cut = conclude_cut(prepared, toys)
+    result = {
+        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
+        "evaluation": evaluate(content.scores["search"], ("score", "mjj"), 0),
+    }  # fmt: skip
+    hunted = Content(**{**vars(content), "result": result})
+    # The hunt counts its outliers; the report finds them again by their thresholds.
+    inside, outlier = in_window_and_outlier(cut, content.scores["search"])
+    assert len(cut["thresholds"]) == 5
+    assert outlier.sum() == cut["events"]["outliers"]
+    assert (inside & ~outlier).sum() == cut["events"]["others"]
+    with hep_style():
+        plots = [mjj_figure("tiny", cut), score_mjj_figure(hunted)]
+    assert "5 folds" in plots[-1].caption
+    assert render(hunted, plots).count(b"<img ") == len(plots)

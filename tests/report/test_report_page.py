@@ -1,0 +1,165 @@
+"""The page: whole, self-contained, escaped, and honest about truth."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from raybead.report import write_report
+from raybead.report.content import Content
+from raybead.report.page import render
+from raybead.storage import Folder
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Parsed(HTMLParser):
+    """Tags of a page: balanced, or the parse fails."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, attribute: str) -> list[str]:
+        return [attrs[attribute] or "" for _, attrs in self.tags if attribute in attrs]
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("figures")
+
+
+@pytest.fixture(scope="module")
+def page(job, make_run, make_result, figures) -> str:
+    """The whole page of a run with truth; drawn once, for it takes seconds."""
+    before = dict(mpl.rcParams)
+    text = write_report(job, make_run(make_result()), Folder.at(str(figures))).decode()
+    assert dict(mpl.rcParams) == before
+    return text
+
+
+@pytest.fixture
+def content(job, make_run, make_result) -> Content:
+    return Content.read(job, make_run(make_result(truth=False), truth=False))
+
+
+def test_every_figure_is_a_png_and_a_pdf_and_in_the_page(page, figures):
+    expected = {
+        "mjj-0.9", "scan-0.9", "toys-0.9", "scores", "score-mjj", "mj1", "mj2", "loss",
+        "reconstruction-pt", "roc", "roc-log", "significance-improvement",
+    }  # fmt: skip
+    assert {path.name for path in figures.iterdir()} == {
+        f"{name}{ending}" for name in expected for ending in (".png", ".pdf")
+    }
+    for name in expected:
+        png = (figures / f"{name}.png").read_bytes()
+        assert png.startswith(b"\x89PNG")
+        assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert f"data:image/png;base64,{base64.b64encode(png).decode()}" in page
+    assert page.count("<img ") == len(expected)
+    assert "normalised to all outliers" not in page  # the window's expectation is the line's
+
+
+def test_nothing_is_fetched_from_elsewhere(page):
+    parsed = Parsed(page)
+    for address in [*parsed.all("src"), *parsed.all("href")]:
+        assert address.startswith(("data:", "#")), address
+    without_images = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page)
+    for sign in ("http", "<script", "@import", "url(", "@font-face"):
+        assert sign not in without_images
+
+
+def test_tags_are_balanced_ids_unique_and_links_lead_somewhere(page):
+    parsed = Parsed(page)
+    ids = parsed.all("id")
+    assert len(ids) == len(set(ids))
+    links = [link[1:] for link in parsed.all("href") if link.startswith("#")]
+    assert links
+    assert set(links) <= set(ids)
+    assert set(parsed.all("aria-labelledby")) <= set(ids)
+
+
+def test_every_figure_is_described(page):
+    assert all(len(alt) > 20 for alt in Parsed(page).all("alt"))
+
+
+def test_what_looks_like_html_is_escaped(page, content):
+    assert "<b>" not in page
+    assert "&lt;b&gt;bold&lt;/b&gt;.h5 (LHC Olympics layout)" in page
+    result = {**content.result, "refused": ["cut 0.99: <script>alert(1)</script>"]}
+    refused = render(Content(**{**vars(content), "result": result}), ()).decode()
+    assert "<script" not in refused
+    assert "&lt;script&gt;" in refused
+
+
+def test_counts_of_every_cut_of_both_samples(page):
+    rows = re.findall(r"<tr><td>([^<]*)</td><td>([^<]*)</td><td>([^<]*)</td></tr>", page)
+    plain = [tuple(cell.replace("\N{NARROW NO-BREAK SPACE}", "") for cell in row) for row in rows]
+    assert ("Read", "4321", "2000") in plain
+    assert ("Dropped: fewer than 2 jets", "21", "0") in plain
+    assert ("Dropped: bad row", "0", "7") in plain
+    assert ("Written", "4300", "1993") in plain
+
+
+def test_job_training_and_versions_are_told(page):
+    assert "Epoch 2 of 3 was the best" in page
+    assert "validation loss of\n0.81." in page
+    assert "signal_fraction = 0.05" in page
+    assert re.search(r"Report: raybead [\d.]+, Python 3", page)
+
+
+def test_evaluation_is_marked_as_no_part_of_the_hunt(page):
+    parsed = Parsed(page)
+    marked = [
+        attrs["id"]
+        for tag, attrs in parsed.tags
+        if tag == "figure" and "truth" in (attrs["class"] or "")
+    ]
+    assert marked == ["scores", "roc", "roc-log", "significance-improvement"]
+    assert page.count("Evaluation with truth, no part in the hunt") >= len(marked) + 2
+
+
+def test_without_truth_there_is_no_evaluation(content):
+    page = render(content, ()).decode()
+    Parsed(page)
+    assert "valuation" not in page
+    assert "AUC" not in page
+
+
+def test_refused_cuts_are_told_with_their_reason(job, make_run, make_result):
+    reason = "cut 0.99: only 3.0 of the 300 events lie beyond it"
+    result = make_result((0.9, 0.95), refused=[reason])
+    page = render(Content.read(job, make_run(result)), ()).decode()
+    assert f"<li>{reason}</li>" in page
+    assert page.count("<h3>") == 2
+    assert "2 cuts were looked at" in page
+
+
+def test_bounds_are_told_as_bounds(content):
+    result = copy.deepcopy(dict(content.result))
+    bounded = render(content, ()).decode()
+    assert "≥ 2.3" in bounded
+    assert "≤\N{NO-BREAK SPACE}0.005" in bounded
+    result["conclusion"]["resolved"] = True
+    result["cuts"][0]["global"]["beyond"] = 4
+    resolved = render(Content(**{**vars(content), "result": result}), ()).decode()
+    assert "≥ " not in resolved
+    assert "≤" not in resolved

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from raybead.config import load_job, parse_job
+from raybead.errors import JobError
+
+MINIMAL = """
+name = "a"
+[data.background]
+source = "pythia"
+events = 10
+[data.search]
+source = "lhco"
+path = "x.h5"
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("trian.epochs=3", "unknown key 'trian'; did you mean 'train'?"),
+        ("train.epoch=3", "unknown key 'train.epoch'; did you mean 'train.epochs'?"),
+        ("train.latent=3", "did you mean 'model.latent'?"),
+        ("data.search.lables=1", "did you mean 'data.search.labels'?"),
+        ("model.kind=edgnet", "did you mean 'edgenet'?"),
+        ("train.epochs=0", "train.epochs: Input should be greater than 0 (got 0)"),
+        ("train.learning_rate=nan", "train.learning_rate"),
+        ("hunt.cuts=[0.9, 1.2]", "hunt.cuts.1"),
+        ("hunt.widths=[5, 2]", "widths must run upwards"),
+        ("score.combine=mean", "score.combine"),
+        ("name=a/b", "name: "),
+        ("epochs", "write it as section.key=value"),
+        ("data.search.stop=0", "data.search.stop"),
+    ],
+)
+def test_a_fault_is_one_line_with_its_path(override, says):
+    with pytest.raises(JobError) as caught:
+        parse_job(MINIMAL, [override])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_of_another_kind_is_refused():
+    with pytest.raises(JobError, match="doesn't go with this kind of model"):
+        parse_job(MINIMAL, ["model.kind=edgenet", "model.decode=3"])
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(JobError, match=r"data\.search\.path.*missing"):
+        parse_job(MINIMAL.replace('path = "x.h5"', ""))
+
+
+def test_overrides_change_what_the_file_says():
+    job = parse_job(MINIMAL, ["train.epochs=7", "model.latent=3", "output=s3://bucket/runs"])
+    assert (job.train.epochs, job.model.latent, job.output) == (7, 3, "s3://bucket/runs")
+
+
+def test_missing_and_broken_files_are_said(tmp_path):
+    with pytest.raises(JobError, match="no such job file"):
+        load_job(tmp_path / "no.toml")
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(JobError, match="not TOML"):
+        load_job(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("jobs/*.toml")), ids=str)
+def test_shipped_jobs_are_valid(path):
+    job = load_job(path)
+    assert job.name.replace("-", "_") == path.stem

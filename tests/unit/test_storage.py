@@ -1,0 +1,72 @@
+import errno
+import os
+
+import pytest
+
+from raybead.errors import RunError, StorageError
+from raybead.storage import Folder, Stage, fingerprint, stage_facts
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request, tmp_path):
+    """A folder on a local disk, and one in an object store."""
+    place = Folder.at(str(tmp_path / "run") if request.param == "local" else "memory://bucket/run")
+    yield place
+    place.delete()
+
+
+def test_files_come_back(folder):
+    folder.write("a/b.bin", b"12")
+    folder.write("a/b.bin", b"3")
+    folder.write_json("c.json", {"x": [1, 2.5]})
+    assert (folder / "a").read("b.bin") == b"3"
+    assert folder.read_json("c.json") == {"x": [1, 2.5]}
+    assert (folder / "a").names(".bin") == ["b.bin"]
+    assert (folder / "nowhere").names() == []
+    with pytest.raises(StorageError, match=r"nothing\.json: not there"):
+        folder.read_json("nothing.json")
+
+
+def test_json_without_meaning_elsewhere_is_refused(folder):
+    with pytest.raises(ValueError, match="JSON"):
+        folder.write_json("c.json", {"x": float("nan")})
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    place = Folder.at(str(tmp_path))
+    place.write("old.bin", b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space left"):
+        place.write("old.bin", b"new")
+    assert place.names() == ["old.bin"]
+    assert place.read("old.bin") == b"old"
+
+
+def test_a_stage_is_stale_until_signed_and_says_why(folder):
+    stage = Stage(folder, "hunt", {"hunt": {"cuts": [0.9]}, "seed": 0})
+    assert stage.why_stale() == "not done yet"
+    with pytest.raises(RunError):
+        stage_facts(folder, "hunt")
+    stage.beside.write("result.json", b"{}")
+    assert stage.why_stale() == "resumed where it stopped"
+    stage.finish({"n": 1})
+    assert stage.why_stale() is None
+    assert stage.folder.names() == ["_manifest.json", "result.json"]
+    assert stage_facts(folder, "hunt") == {"n": 1}
+    other = Stage(folder, "hunt", {"hunt": {"cuts": [0.95]}, "seed": 0})
+    assert other.why_stale() == "changed: hunt"
+    other.beside.write("other.json", b"{}")
+    other.finish({})
+    assert stage.folder.names() == ["_manifest.json", "other.json"]
+
+
+def test_a_fingerprint_follows_the_content(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"1")
+    before = fingerprint(str(path))
+    assert fingerprint(str(path)) == before
+    path.write_bytes(b"12")
+    assert fingerprint(str(path)) != before
