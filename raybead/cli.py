@@ -195,8 +195,11 @@ def _demo_job() -> Path:
 def main(arguments: list[str] | None = None) -> None:
     """The command. Errors a user can mend print as one line and exit non-zero."""
     try:
-        app(sys.argv[1:] if arguments is None else arguments, exit_on_error=False,
-            print_error=False)
+        app(
+            sys.argv[1:] if arguments is None else arguments,
+            exit_on_error=False,
+            print_error=False,
+        )
     except CycloptsError as error:
         print(f"raybead: {error}", file=sys.stderr)
         sys.exit(2)

@@ -29,8 +29,12 @@ class Hunt(Section):
     cuts: Annotated[tuple[Quantile, ...], Field(min_length=1)] = (0.9, 0.95, 0.99)
     conditional: Literal["mjj", "none"] = "mjj"
     """mjj: the score's quantile given m_jj; none: one threshold, which sculpts m_jj."""
-    threshold_fit: Literal["background", "search"] = "background"
-    """Sample that thresholds are fitted on. On search, by folds: no event sets its own."""
+    threshold_order: Annotated[int, Field(ge=1, le=4)] = 2
+    """Of the polynomial in log m_jj that a conditional threshold is."""
+    threshold_fit: Literal["search", "background"] = "search"
+    """Sample that thresholds are fitted on. On search by folds, so that no event sets its own:
+    cautious, whatever simulation gets wrong. On background more sensitive at hard cuts, but
+    only as right as simulation, and as its number of events against the search sample's."""
     background: Literal["non-outliers", "ratio-polynomial"] = "non-outliers"
     mass_window: tuple[PositiveFloat, PositiveFloat] = (2659.0, 6099.0)
     """m_jj range [GeV]; binned by the dijet edges that lie in it."""

@@ -69,6 +69,8 @@ def prepare_cut(search: Sample, background: Sample, quantile: float, config: Hun
 class Yield:
     """Events in a window and what background predicts there, with errors."""
 
+    scale: float
+    """From a prediction normalised to all outliers to one normalised outside the window."""
     observed: int
     expected: float
     expected_error: float
@@ -90,7 +92,12 @@ def window_yield(outliers: Counts, expected: Array, uncertainty: Array, bins: sl
     template = scale * float(np.sqrt(np.sum(uncertainty[bins] ** 2)))
     error = float(np.sqrt(template**2 + predicted**2 * relative))
     return Yield(
-        observed, predicted, error, observed - predicted, float(np.sqrt(observed + error**2))
+        scale,
+        observed,
+        predicted,
+        error,
+        observed - predicted,
+        float(np.sqrt(observed + error**2)),
     )
 
 

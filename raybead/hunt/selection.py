@@ -1,21 +1,21 @@
 r"""Which events are outliers: a quantile of the score, given m_jj or over all.
 
 A fixed threshold passes more events at high mass than at low, and so sculpts bumps and slopes
-into m_jj. The conditional threshold is a linear quantile regression in log m_jj (Koenker and
-Bassett, Econometrica 46 (1978) 33):
+into m_jj. The conditional threshold is a quantile regression (Koenker and Bassett, Econometrica
+46 (1978) 33) on a polynomial of log m_jj:
 
-.. math:: t(m) = a + b \log(m / m_0), \quad
-    (a, b) = \arg\min \sum_e \rho_q(s_e - t(m_e)), \quad \rho_q(u) = u (q - [u < 0])
+.. math:: t(m) = \sum_k c_k \log^k(m / m_0), \quad
+    c = \arg\min \sum_e \rho_q(s_e - t(m_e)), \quad \rho_q(u) = u (q - [u < 0])
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy import special
+from scipy.optimize import minimize
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
@@ -28,21 +28,25 @@ MIN_BEYOND = 10
 
 @dataclass(frozen=True)
 class Threshold:
-    """t(m) = intercept + slope * log(m / reference)."""
+    """A polynomial in log(m / reference)."""
 
-    intercept: float
-    slope: float
+    coefficients: tuple[float, ...]
+    """Constant first; it alone where the threshold is fixed."""
     reference: float
+    """GeV"""
 
     def at(self, mjj: Array) -> Array:
         """[E] thresholds on the score at masses [GeV]."""
-        return self.intercept + self.slope * np.log(mjj / self.reference)
+        return np.polynomial.Polynomial(self.coefficients)(np.log(mjj / self.reference))
 
 
-def fit_threshold(
-    sample: Sample, quantile: float, conditional: Literal["mjj", "none"]
-) -> Threshold:
+def fit_threshold(sample: Sample, quantile: float, order: int) -> Threshold:
     """The threshold that a share ``quantile`` of a sample lies below.
+
+    Args:
+        sample: whose scores and masses are regressed.
+        quantile: q.
+        order: of the polynomial; 0 is a fixed threshold.
 
     Raises:
         HuntError: the sample is too small for the quantile.
@@ -54,29 +58,44 @@ def fit_threshold(
             f" fitted on lie beyond it, and {MIN_BEYOND} are needed; take a softer cut"
         )
     reference = float(np.median(sample.mjj))
-    if conditional == "none":
-        return Threshold(float(np.quantile(sample.score, quantile)), 0.0, reference)
-    x = np.log(sample.mjj / reference)
-    scale = float(sample.score.std()) / max(float(x.std()), 1e-12)
+    log_m = np.log(sample.mjj / reference)
+    unit = float(log_m.std()) or 1.0
+    design = np.vander(log_m / unit, order + 1, increasing=True)
+    fit = _quantile_regression(design, sample.score, quantile)
+    return Threshold(tuple(float(c / unit**k) for k, c in enumerate(fit)), reference)
 
-    # For a given slope the best intercept is a plain quantile, so what is left is convex in
-    # one variable: exact, and linear in the number of events.
-    def intercept(slope: float) -> float:
-        return float(np.quantile(sample.score - slope * x, quantile))
 
-    def pinball(slope: float) -> float:
-        rest = sample.score - slope * x
-        rest = rest - np.quantile(rest, quantile)
-        return float(np.mean(rest * (quantile - (rest < 0))))
+def _quantile_regression(design: Array, score: Array, quantile: float) -> Array:
+    """Coefficients [K] of the columns of ``design`` [E, K], the first of them constant.
 
-    best = minimize_scalar(
-        pinball,
-        bounds=(-10 * scale, 10 * scale),
-        method="bounded",
-        options={"xatol": 1e-6 * scale},
-    )
-    slope = float(best.x)  # type: ignore[attr-defined]
-    return Threshold(intercept(slope), slope, reference)
+    The pinball loss is smoothed by a Gaussian narrow against the spread of the scores, which
+    makes it a convex problem for Newton's method, linear in the number of events (convolution
+    smoothing, arXiv:2012.05187). The constant is then set so that exactly the share wanted
+    lies below.
+    """
+    width = 0.5 * max(float(score.std()), 1e-12) * len(score) ** (-1 / 3)
+
+    def loss(c: Array) -> float:
+        u = (score - design @ c) / width
+        return float(np.mean(u * (quantile - special.ndtr(-u)) + _normal(u))) * width
+
+    def gradient(c: Array) -> Array:
+        u = (score - design @ c) / width
+        return -design.T @ (quantile - special.ndtr(-u)) / len(score)
+
+    def hessian(c: Array) -> Array:
+        u = (score - design @ c) / width
+        return (design.T * _normal(u)) @ design / (len(score) * width)
+
+    start = np.zeros(design.shape[1])
+    start[0] = np.quantile(score, quantile)
+    best = minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact").x
+    best[0] += np.quantile(score - design @ best, quantile)
+    return best
+
+
+def _normal(u: Array) -> Array:
+    return np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
 
 
 @dataclass(frozen=True)
@@ -101,8 +120,9 @@ def select_outliers(
         quantile: of the cut.
         config: what thresholds are fitted on, and whether they follow m_jj.
     """
+    order = config.threshold_order if config.conditional == "mjj" else 0
     if config.threshold_fit == "background":
-        threshold = fit_threshold(background, quantile, config.conditional)
+        threshold = fit_threshold(background, quantile, order)
         return Selection(quantile, search.score > threshold.at(search.mjj), (threshold,))
     # By folds: an event that helped to set its threshold could not lie far above it.
     fold = search.event % FOLDS
@@ -110,7 +130,7 @@ def select_outliers(
     thresholds = []
     for number in range(FOLDS):
         mine = fold == number
-        threshold = fit_threshold(search.select(~mine), quantile, config.conditional)
+        threshold = fit_threshold(search.select(~mine), quantile, order)
         outlier[mine] = search.score[mine] > threshold.at(search.mjj[mine])
         thresholds.append(threshold)
     return Selection(quantile, outlier, tuple(thresholds))

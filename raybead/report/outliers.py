@@ -13,10 +13,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 
-def thresholds_at(thresholds: Sequence[Mapping[str, float]], mjj: np.ndarray) -> np.ndarray:
-    """[K, E] thresholds t(m) = intercept + slope log(m / reference) at masses [GeV]."""
+def thresholds_at(thresholds: Sequence[Mapping[str, Any]], mjj: np.ndarray) -> np.ndarray:
+    """[K, E] thresholds, polynomials in log(m / reference), at masses [GeV]."""
     return np.stack(
-        [t["intercept"] + t["slope"] * np.log(mjj / t["reference"]) for t in thresholds]
+        [
+            np.polynomial.Polynomial(t["coefficients"])(np.log(mjj / t["reference"]))
+            for t in thresholds
+        ]
     )
 
 

@@ -39,7 +39,10 @@ def start(job, log):
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     command = [sys.executable, "-m", "raybead", "train", str(job), "--cpus", "2"]
     return subprocess.Popen(
-        command, stdout=log.open("w"), stderr=subprocess.STDOUT, env=environment,
+        command,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+        env=environment,
         start_new_session=True,
     )
 
@@ -64,7 +67,9 @@ def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path):
     log = tmp_path / "log.txt"
     partial = tmp_path / "broken" / "killed" / ".partial"
 
-    kill_when(start(jobs["broken"], log), lambda: len(list(partial.glob("events-*/*.parquet"))) > 2)
+    kill_when(
+        start(jobs["broken"], log), lambda: len(list(partial.glob("events-*/*.parquet"))) > 2
+    )
     kept = {path.name: path.stat().st_mtime_ns for path in partial.glob("events-*/*.parquet")}
     assert 0 < len(kept) < 35
     kill_when(start(jobs["broken"], log), lambda: len(list(partial.rglob("state.pt"))) > 0)

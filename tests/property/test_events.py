@@ -105,7 +105,11 @@ def test_a_job_survives_being_written(epochs, rate, cuts, kind):
     )
     job = parse_job(
         text,
-        [f"train.epochs={epochs}", f"train.learning_rate={rate}", f"hunt.cuts={cuts}",
-         f"model.kind={kind}"],
+        [
+            f"train.epochs={epochs}",
+            f"train.learning_rate={rate}",
+            f"hunt.cuts={cuts}",
+            f"model.kind={kind}",
+        ],
     )
     assert parse_job(dump_job(job)) == job

@@ -117,7 +117,9 @@ def test_selection_and_dense_agree_with_slices(sizes, random):
 
 def test_edge_index_is_the_complete_graph_without_loops():
     edges = jets_of([3, 1, 2]).edge_index().t().tolist()
-    expected = [[j, i] for group in ([0, 1, 2], [3], [4, 5]) for i in group for j in group if i != j]
+    expected = [
+        [j, i] for group in ([0, 1, 2], [3], [4, 5]) for i in group for j in group if i != j
+    ]
     assert sorted(edges) == sorted(expected)
 
 

@@ -33,19 +33,21 @@ def test_the_scan_equals_pybumphunter(seed, empty_tail):
     assert windows.stop[best] - windows.start[best] == oracle.min_width_ar[0]
 
 
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.97])
-def test_the_threshold_is_the_quantile_regression(quantile):
+def test_the_threshold_is_the_quantile_regression(quantile, order):
     rng = np.random.default_rng(0)
     mjj = 2500 + rng.exponential(600, 600)
     score = 1.5 * np.log(mjj / 3000) + rng.gamma(2.0, 1.0, 600)
-    threshold = fit_threshold(Sample(np.arange(600), mjj, score), quantile, "mjj")
-    x = np.log(mjj / threshold.reference)
-    oracle = QuantileRegressor(quantile=quantile, alpha=0.0, solver="highs").fit(x[:, None], score)
+    threshold = fit_threshold(Sample(np.arange(600), mjj, score), quantile, order)
+    x = np.log(mjj / threshold.reference)[:, None] ** np.arange(1, order + 1)
+    oracle = QuantileRegressor(quantile=quantile, alpha=0.0, solver="highs").fit(x, score)
 
     def pinball(prediction):
         rest = score - prediction
         return np.mean(rest * (quantile - (rest < 0)))
 
-    # The minimum can be flat; what counts is that no line does better.
-    assert pinball(threshold.at(mjj)) <= pinball(oracle.predict(x[:, None])) * (1 + 1e-6)
-    assert np.mean(score <= threshold.at(mjj)) == pytest.approx(quantile, abs=0.01)
+    # The minimum is flat; what counts is that no polynomial does noticeably better, and that
+    # the share below is right.
+    assert pinball(threshold.at(mjj)) <= pinball(oracle.predict(x)) * (1 + 2e-3)
+    assert np.mean(score <= threshold.at(mjj)) == pytest.approx(quantile, abs=0.002)

@@ -126,5 +126,7 @@ def test_a_bundle_scores_as_the_model_does_and_as_a_loop_over_jets(
             jet = scaling.apply(jets.select(torch.tensor([b])))
             output = trainer.model(jet)
             slow.append(float((output.reconstruction_NF - output.target_NF).square().mean()))
-    fast = torch.tensor([scores["loss_j1"].to_pylist(), scores["loss_j2"].to_pylist()]).t().flatten()
+    fast = (
+        torch.tensor([scores["loss_j1"].to_pylist(), scores["loss_j2"].to_pylist()]).t().flatten()
+    )
     torch.testing.assert_close(fast, torch.tensor(slow), rtol=1e-4, atol=1e-6)

@@ -74,8 +74,8 @@ def test_outliers_follow_the_threshold_of_their_fold():
     cut = {
         "histogram": {"edges": [1000.0, 2000.0, 3000.0]},
         "thresholds": [
-            {"intercept": 1.0, "slope": 2.0, "reference": 1000.0},
-            {"intercept": 5.0, "slope": 0.0, "reference": 1000.0},
+            {"coefficients": [1.0, 2.0], "reference": 1000.0},
+            {"coefficients": [5.0, 0.0], "reference": 1000.0},
         ],
     }
     scores = pa.table(
@@ -98,13 +98,6 @@ def test_the_same_figure_gives_the_same_bytes_and_leaves_the_style_alone(make_re
         assert mpl.rcParams["font.size"] == 9.5  # whoever draws with their own style keeps it
     assert first.png == second.png
     assert first.pdf == second.pdf
-
-
-def test_another_normalisation_of_the_window_is_told(make_result):
-    cut = make_result()["cuts"][0]
-    with hep_style():
-        cut["window"]["expected"] *= 0.7
-        assert "normalised to all outliers" in mjj_figure("tiny", cut).caption
 
 
 def test_truth_is_drawn_only_where_it_is_known(job, make_run, make_result):

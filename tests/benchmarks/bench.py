@@ -1,0 +1,253 @@
+"""Speeds as ratios against a reference in the same run: ``make bench``.
+
+Absolute times mean little on a shared machine; each row pairs raybead with a reference on the
+same inputs, in turn, and takes medians. What a row leaves out is said beside it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import awkward as ak
+import fastjet
+import numpy as np
+import torch
+
+from raybead.config import EdgeNetModel, Graph, Jets, LhcoSource, MseLoss, PythiaSource
+from raybead.console import Console
+from raybead.events import Particles, Shard, open_source, prepare_shard, read_parquet, write_lhco
+from raybead.events.kinematics import massless
+from raybead.events.particles import members_of, offsets_of
+from raybead.graphs import JetBatch, Scaling, collate
+from raybead.losses import jet_loss
+from raybead.models import Bundle, Recipe, build_model
+from raybead.scoring import JetScorer
+from raybead.storage import Folder
+
+warnings.filterwarnings("ignore", category=DeprecationWarning)
+from torch_geometric.nn import EdgeConv  # noqa: E402  warns of itself when imported
+
+GENERATED = 500
+"""Events that Pythia makes; larger samples repeat them, which changes no speed."""
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    figure: str
+    wanted: str
+    met: bool
+
+
+def paired(ours: Callable[[], object], reference: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of both, taken in turn after one run of each to warm up."""
+    ours(), reference()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(REPEATS):
+        for kept, work in zip(times, (ours, reference), strict=True):
+            started = time.perf_counter()
+            work()
+            kept.append(time.perf_counter() - started)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def repeated(particles: Particles, n: int) -> Particles:
+    """The first ``n`` events of the same events over and over."""
+    index = np.arange(n) % len(particles)
+    counts = np.diff(particles.offsets)[index]
+    picked = members_of(particles.offsets[:-1][index], counts)
+    return replace(
+        particles,
+        event=np.arange(n),
+        offsets=offsets_of(counts),
+        pt=particles.pt[picked],
+        eta=particles.eta[picked],
+        phi=particles.phi[picked],
+        truth=None if particles.truth is None else particles.truth[index],
+    )
+
+
+def bench_prepare(folder: Path, particles: Particles) -> list[Row]:
+    """HDF5 to Parquet on one core without Ray, against fastjet's clustering alone."""
+    n = 2000
+    sample = repeated(particles, n)
+    write_lhco(folder / "prepare.h5", [sample], n, "none")
+    source = LhcoSource(source="lhco", path=str(folder / "prepare.h5"))
+    shard = Shard(0, n, Folder.at(str(folder / "prepared")))
+    inputs = massless(sample.pt, sample.eta, sample.phi)
+    record = ak.contents.RecordArray(
+        [ak.contents.NumpyArray(component) for component in inputs],
+        ["px", "py", "pz", "E"],
+        parameters={"__record__": "Momentum4D"},
+    )
+    events = ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(sample.offsets), record))
+
+    def clustering_alone() -> None:
+        definition = fastjet.JetDefinition(fastjet.antikt_algorithm, 1.0)
+        sequence = fastjet.ClusterSequence(events, definition)
+        sequence.inclusive_jets(min_pt=200.0)
+        sequence.constituent_index(min_pt=200.0)
+
+    ours, alone = paired(lambda: prepare_shard(source, Jets(), shard), clustering_alone)
+    ratio = alone / ours
+    size = (folder / "prepared" / shard.name).stat().st_size / n
+    return [
+        Row(
+            "prepare's rate over fastjet's alone, one core", f"{ratio:.2f}", ">= 0.6", ratio >= 0.6
+        ),
+        Row("disk, bytes an event", f"{size:.0f}", "<= 4000", size <= 4000),
+    ]
+
+
+def bench_step(folder: Path, threads: int) -> list[Row]:
+    """An EdgeNet training step on 256 jets, against torch-geometric on complete graphs."""
+    torch.set_num_threads(threads)
+    jets = jets_of(folder, "all").select(torch.arange(256))
+    torch.manual_seed(0)
+    net = build_model(EdgeNetModel(kind="edgenet"), 3)
+    encoder, decoder = (EdgeConv(part.nn, aggr="mean") for part in (net.encoder, net.decoder))
+    edges = jets.edge_index()
+    found: dict[str, list[torch.Tensor]] = {}
+
+    def ours() -> None:
+        net.zero_grad()
+        jet_loss(MseLoss(kind="mse"), net(jets), jets).total_B.mean().backward()
+        found["ours"] = [weight.grad.clone() for weight in net.parameters()]
+
+    def theirs() -> None:
+        net.zero_grad()
+        output = decoder(encoder(net.norm(jets.x_TF), edges), edges)
+        per_node = (output - jets.x_TF).square().mean(dim=1)
+        torch.segment_reduce(per_node, "mean", offsets=jets.ptr).mean().backward()
+        found["theirs"] = [weight.grad.clone() for weight in net.parameters()]
+
+    mine, reference = paired(ours, theirs)
+    pairs = zip(found["ours"], found["theirs"], strict=True)
+    error = max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in pairs)
+    ratio = reference / mine
+    what = f"EdgeNet step over torch-geometric's, {threads} thread{'s' * (threads > 1)}"
+    figure = f"{ratio:.1f} (gradients differ by {error:.0e} of the largest)"
+    return [Row(what, figure, ">= 4", ratio >= 4 and error < 1e-4)]
+
+
+def bench_scoring(folder: Path) -> list[Row]:
+    """Scoring event rows, against a loop that builds and scores one graph a jet."""
+    torch.set_num_threads(1)
+    graph, model, loss = Graph(nodes="all"), EdgeNetModel(kind="edgenet"), MseLoss(kind="mse")
+    rows = table_of(folder).slice(0, 150)
+    jets = collate(rows, graph)
+    recipe = Recipe(graph=graph, model=model, loss=loss)
+    torch.manual_seed(0)
+    weights = recipe.build().state_dict()
+    scaling = Scaling.fit(graph, jets.x_TF)
+    scorer = JetScorer(Bundle(recipe, scaling, weights, {}), batch_items=256)
+    net = scorer.model
+    encoder, decoder = (EdgeConv(part.nn, aggr="mean") for part in (net.encoder, net.decoder))
+    found: dict[str, np.ndarray] = {}
+
+    def ours() -> None:
+        table = scorer.table(rows)
+        found["ours"] = np.stack(
+            [table["loss_j1"].to_numpy(), table["loss_j2"].to_numpy()], axis=1
+        )
+
+    def loop() -> None:
+        losses = []
+        scaled = scaling.apply(jets)
+        with torch.no_grad():
+            for start, stop in zip(scaled.ptr[:-1].tolist(), scaled.ptr[1:].tolist(), strict=True):
+                nodes = scaled.x_TF[start:stop]
+                size = stop - start
+                pairs = [(j, i) for i in range(size) for j in range(size) if i != j]
+                edges = torch.tensor(pairs).t()
+                output = decoder(encoder(net.norm(nodes), edges), edges)
+                losses.append(float(torch.nn.functional.mse_loss(output, nodes)))
+        found["loop"] = np.array(losses).reshape(-1, 2)
+
+    mine, reference = paired(ours, loop)
+    np.testing.assert_allclose(found["ours"], found["loop"], rtol=1e-3)
+    ratio = reference / mine
+    return [Row("scoring over the per-jet loop, one thread", f"{ratio:.1f}", ">= 10", ratio >= 10)]
+
+
+JOB = """
+name = "scaling-{workers}"
+output = "{folder}"
+[data.background]
+source = "lhco"
+path = "{folder}/scaling.h5"
+[data.search]
+source = "lhco"
+path = "{folder}/prepare.h5"
+stop = 1
+[prepare]
+rows_per_task = 1000
+workers = {workers}
+"""
+
+
+def bench_workers(folder: Path, particles: Particles) -> list[Row]:
+    """``raybead prepare`` of 20,000 events with one and two workers, Ray's start included."""
+    n = 20_000
+    write_lhco(folder / "scaling.h5", [repeated(particles, n)], n, "none")
+    seconds = {}
+    for workers in (1, 2):
+        job = folder / f"scaling-{workers}.toml"
+        job.write_text(JOB.format(folder=folder, workers=workers))
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "raybead", "prepare", str(job)], check=True, capture_output=True
+        )
+        seconds[workers] = time.perf_counter() - started
+    ratio = seconds[2] / seconds[1]
+    what = "prepare of 20,000 events, two workers over one, Ray's start included"
+    return [Row(what, f"{ratio:.2f}", "< 0.65", ratio < 0.65)]
+
+
+def table_of(folder: Path):
+    name = Shard(0, 2000, Folder.at(str(folder))).name
+    return read_parquet((folder / "prepared" / name).read_bytes(), name)
+
+
+def jets_of(folder: Path, nodes: str) -> JetBatch:
+    graph = Graph(nodes=nodes)
+    jets = collate(table_of(folder), graph)
+    return Scaling.fit(graph, jets.x_TF).apply(jets)
+
+
+def main() -> None:
+    console = Console()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        console.say(f"generating {GENERATED} events ...")
+        source = PythiaSource(
+            source="pythia", events=GENERATED, slice_events=GENERATED, signal_fraction=0.1
+        )
+        particles, _ = open_source(source).read(0, GENERATED)
+        rows = []
+        for title, bench in (
+            ("prepare", lambda: bench_prepare(folder, particles)),
+            ("step", lambda: bench_step(folder, 1) + bench_step(folder, 2)),
+            ("scoring", lambda: bench_scoring(folder)),
+            ("workers", lambda: bench_workers(folder, particles)),
+        ):
+            console.say(f"{title} ...")
+            rows += bench()
+    console.table(
+        "Ratios in this run",
+        ["what", "figure", "wanted", "met"],
+        [[row.what, row.figure, row.wanted, "yes" if row.met else "NO"] for row in rows],
+    )
+
+
+if __name__ == "__main__":
+    main()
