@@ -11,10 +11,11 @@ Axes: T nodes, F features in, H hidden, O out; a tile has G jets, R centres, n n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from torch.autograd.function import once_differentiable
 from raybead.graphs import Tile, tiles
 
 Aggregation = Literal["mean", "sum"]
+T = TypeVar("T")
 
 PAIRS_ON_CPU = 16384
 """Pairs a tile: small enough for the caches, large enough to outweigh a call."""
@@ -125,38 +127,74 @@ class _PairSum(torch.autograd.Function):
         ctx.save_for_backward(a_TH, b_TH, ptr, *inner)
         width = inner[-1].shape[0] if inner else a_TH.shape[1]
         out_TO = a_TH.new_zeros(len(a_TH), width)
-        scratch = _Scratch(a_TH)
-        for tile in _tiles_for(a_TH, ptr):
-            hidden = _pairs(a_TH, b_TH, inner, tile, scratch)[-1]
-            _without_self(hidden, tile)
-            out_TO[tile.nodes_Gn[:, tile.rows]] = hidden.sum(dim=2)
+
+        def work(share: Sequence[Tile]) -> None:
+            scratch = _Scratch(a_TH)
+            for tile in share:
+                hidden = _pairs(a_TH, b_TH, inner, tile, scratch)[-1]
+                _without_self(hidden, tile)
+                out_TO[tile.nodes_Gn[:, tile.rows]] = hidden.sum(dim=2)
+
+        _over_tiles(work, a_TH, ptr)
         return out_TO
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_TO: Tensor) -> tuple[Tensor | None, ...]:
         a_TH, b_TH, ptr, *inner = ctx.saved_tensors
-        grad_a, grad_b = torch.zeros_like(a_TH), torch.zeros_like(b_TH)
-        grads = [torch.zeros_like(tensor) for tensor in inner]
-        scratch = _Scratch(a_TH)
-        for tile in _tiles_for(a_TH, ptr):
-            centres = tile.nodes_Gn[:, tile.rows]
-            hidden = _pairs(a_TH, b_TH, inner, tile, scratch)
-            grad = scratch("grad", len(hidden), hidden[-1].shape)
-            grad.copy_(grad_TO[centres][:, :, None, :])
-            _back_through_relu(grad, hidden[-1])
-            _without_self(grad, tile)
-            for k in range(len(inner) // 2 - 1, -1, -1):
-                flat = grad.flatten(0, 2)
-                grads[2 * k].addmm_(flat.t(), hidden[k].flatten(0, 2))
-                grads[2 * k + 1] += flat.sum(dim=0)
-                grad = scratch("grad", k, hidden[k].shape)
-                torch.mm(flat, inner[2 * k], out=grad.flatten(0, 2))
-                _back_through_relu(grad, hidden[k])
-            grad_a[centres] = grad.sum(dim=2)
-            # A jet too large for one tile is met again: add. Within a tile indices differ.
-            grad_b[tile.nodes_Gn] += grad.sum(dim=1)
+        grad_a = torch.zeros_like(a_TH)
+
+        def work(share: Sequence[Tile]) -> list[Tensor]:
+            """Gradients of b and of the weights, from one share of the tiles."""
+            scratch = _Scratch(a_TH)
+            grad_b, *grads = [torch.zeros_like(tensor) for tensor in (b_TH, *inner)]
+            for tile in share:
+                centres = tile.nodes_Gn[:, tile.rows]
+                hidden = _pairs(a_TH, b_TH, inner, tile, scratch)
+                grad = scratch("grad", len(hidden), hidden[-1].shape)
+                grad.copy_(grad_TO[centres][:, :, None, :])
+                _back_through_relu(grad, hidden[-1])
+                _without_self(grad, tile)
+                for k in range(len(inner) // 2 - 1, -1, -1):
+                    flat = grad.flatten(0, 2)
+                    grads[2 * k].addmm_(flat.t(), hidden[k].flatten(0, 2))
+                    grads[2 * k + 1] += flat.sum(dim=0)
+                    grad = scratch("grad", k, hidden[k].shape)
+                    torch.mm(flat, inner[2 * k], out=grad.flatten(0, 2))
+                    _back_through_relu(grad, hidden[k])
+                grad_a[centres] = grad.sum(dim=2)
+                # A jet too large for one tile is met again: add. Within a tile indices differ.
+                grad_b[tile.nodes_Gn] += grad.sum(dim=1)
+            return [grad_b, *grads]
+
+        first, *others = _over_tiles(work, a_TH, ptr)
+        for share in others:
+            for total, part in zip(first, share, strict=True):
+                total += part
+        grad_b, *grads = first
         return grad_a, grad_b, None, *grads
+
+
+def _over_tiles(work: Callable[[Sequence[Tile]], T], a_TH: Tensor, ptr: Tensor) -> list[T]:
+    """Do all tiles; results of the shares, always in the same order.
+
+    On a CPU each thread takes a share of whole tiles: threads that share single operations
+    would wait for one another after each, many times a tile.
+    """
+    if a_TH.device.type != "cpu":
+        return [work(list(tiles(ptr, PAIRS_ON_GPU)))]
+    every = list(tiles(ptr, PAIRS_ON_CPU))
+    threads = min(torch.get_num_threads(), len(every))
+    if threads <= 1:
+        return [work(every)]
+    inference = torch.is_inference_mode_enabled()  # threads don't inherit it
+
+    def guarded(share: Sequence[Tile]) -> T:
+        with torch.inference_mode(inference), torch.no_grad():
+            return work(share)
+
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(guarded, [every[k::threads] for k in range(threads)]))
 
 
 class _Scratch:
@@ -172,10 +210,6 @@ class _Scratch:
         if held is None or held.numel() < size:
             held = self._held[role, layer] = self._like.new_empty(size)
         return held[:size].view(*shape)
-
-
-def _tiles_for(a_TH: Tensor, ptr: Tensor) -> Iterator[Tile]:
-    return tiles(ptr, PAIRS_ON_CPU if a_TH.device.type == "cpu" else PAIRS_ON_GPU)
 
 
 def _pairs(
