@@ -6,7 +6,7 @@ from typing import Any
 
 from raybead.console import Console
 from raybead.errors import RunError
-from raybead.storage import JOB, MANIFEST, Folder, StageName, stage_facts
+from raybead.storage import JOB, MANIFEST, Folder, StageName, is_current, stage_facts
 
 
 def show_run(run: Folder, console: Console) -> None:
@@ -20,9 +20,9 @@ def show_run(run: Folder, console: Console) -> None:
     stages = [("events/background", "events/search"), ("model",), ("scores",), ("hunt",)]
     rows = [_stage_row(run, name) for group in stages for name in group]  # type: ignore[arg-type]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
-    if _done(run, "hunt"):
+    if is_current(run, "hunt"):
         _show_hunt((run / "hunt").read_json("result.json"), console)
-    if run.exists("report.html"):
+    if is_current(run, "figures") and run.exists("report.html"):
         console.say(f"report: {run}/report.html")
 
 
@@ -30,6 +30,8 @@ def _stage_row(run: Folder, name: StageName) -> list[str]:
     if not _done(run, name):
         return [name, "not done yet", ""]
     facts = stage_facts(run, name)
+    if not is_current(run, name):
+        return [name, "done for other settings than the job now has", ""]
     return [name, _in_words(name, facts), f"{facts['seconds']:g}"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from raybead.config import Job, Source, dump_job, parse_job
@@ -90,8 +91,19 @@ class Stages:
 
 
 def run_folder(job: Job) -> Folder:
-    """Where a job's run is kept."""
-    return Folder.at(job.output) / job.name
+    """Where a job's run is kept.
+
+    ``ray job submit --working-dir`` runs in a copy that Ray throws away: there a relative output
+    is taken from the home folder instead, so that it survives and can be resumed.
+    """
+    relative = "://" not in job.output and not Path(job.output).is_absolute()
+    home = relative and in_throwaway_folder()
+    return Folder.at(str(Path.home() / job.output) if home else job.output) / job.name
+
+
+def in_throwaway_folder() -> bool:
+    """Whether this process runs in a working directory that Ray unpacked for a job."""
+    return "_ray_pkg_" in str(Path.cwd())
 
 
 def execute(
@@ -121,11 +133,11 @@ def execute(
     """
     stages = Stages.of(job)
     run = run_folder(job)
-    _claim(run, job, overwrite)
-    steps = _steps(job, stages)[: LAST_STEP[verb]]
-    if all(stage.why_stale() is None for _, stage, _ in steps):
-        console.say(f"{run}: all is current")
-        return run
+    if in_throwaway_folder():
+        console.say(f"the run is kept in {run}")
+    _refuse_foreign(run, job, overwrite)
+    every = _steps(job, stages)
+    steps = every[: LAST_STEP[verb]]
     # A file that can't be read is noticed before hours are spent on the other.
     for source, stage in (
         (job.data.background, stages.background),
@@ -133,6 +145,12 @@ def execute(
     ):
         if stage.why_stale() is not None:
             open_source(source).ranges(job.prepare.rows_per_task)
+    run.write(JOB, dump_job(job).encode())
+    for _, stage, _ in every:
+        stage.mark()
+    if all(stage.why_stale() is None for _, stage, _ in steps):
+        console.say(f"{run}: all is current")
+        return run
     with session(address, num_cpus) as cluster:
         for title, stage, work in steps:
             _do(title, stage, work, cluster, console)
@@ -222,8 +240,8 @@ def _report(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     return {"page": f"{run}/{PAGE}"}
 
 
-def _claim(run: Folder, job: Job, overwrite: bool) -> None:
-    """Make the run folder this job's, or refuse if it is something else's."""
+def _refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:
+    """Refuse a folder that is something else's."""
     if run.exists(JOB):
         held = parse_job(run.read(JOB).decode(), origin=f"{run}/{JOB}")
         ours, theirs = _identity(job), _identity(held)
@@ -235,7 +253,6 @@ def _claim(run: Folder, job: Job, overwrite: bool) -> None:
             )
     elif run.names() and not overwrite:
         raise RunError(f"{run}: holds files, but no run of raybead; choose another name or output")
-    run.write(JOB, dump_job(job).encode())
 
 
 def _identity(job: Job) -> dict[str, str]:

@@ -82,3 +82,14 @@ class Data(Section):
 
     background: Source
     search: Source
+
+    @model_validator(mode="after")
+    def _no_event_is_in_both(self) -> Data:
+        ours, theirs = self.background, self.search
+        both = isinstance(ours, PythiaSource) and isinstance(theirs, PythiaSource)
+        if both and ours.seed == theirs.seed:  # type: ignore[union-attr]
+            raise ValueError(
+                "background and search both have the same seed: the same events would"
+                " train the model and be hunted in"
+            )
+        return self

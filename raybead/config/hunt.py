@@ -21,6 +21,7 @@ class Score(Section):
     """Sample that the function is fitted on. Multiplicity differs between generators."""
     batch_items: PositiveInt = 4096
     workers: PositiveInt | Literal["auto"] = "auto"
+    use_gpu: bool | Literal["auto"] = "auto"
 
 
 class Hunt(Section):

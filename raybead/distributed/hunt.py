@@ -9,7 +9,7 @@ import numpy as np
 import ray
 
 from raybead.config import Hunt
-from raybead.distributed.stream import Tick
+from raybead.distributed.stream import Tick, result_of, told
 from raybead.errors import HuntError, RaybeadError
 from raybead.events import read_parquet
 from raybead.hunt import (
@@ -45,7 +45,7 @@ def hunt(scores: Folder, config: Hunt, seed: int, folder: Folder, tick: Tick) ->
     Raises:
         HuntError: no cut can be hunted at.
     """
-    cuts: list[Prepared | str] = ray.get(_prepare.remote(scores, config))
+    cuts: list[Prepared | str] = result_of(_prepare.remote(scores, config))
     if all(isinstance(cut, str) for cut in cuts):
         raise HuntError(str(cuts[0]))
     tasks: list[list[Any]] = [[] for _ in cuts]
@@ -60,10 +60,11 @@ def hunt(scores: Folder, config: Hunt, seed: int, folder: Folder, tick: Tick) ->
     while waiting:
         _, waiting = ray.wait(waiting, num_returns=1)
         tick(total - len(waiting), total, "batches of pseudo-experiments")
-    return ray.get(_conclude.remote(scores, cuts, tasks, seed, folder))
+    return result_of(_conclude.remote(scores, cuts, tasks, folder))
 
 
 @ray.remote
+@told
 def _prepare(scores: Folder, config: Hunt) -> list[Prepared | str]:
     search, background = _sample(scores, "search"), _sample(scores, "background")
     cuts: list[Prepared | str] = []
@@ -81,8 +82,9 @@ def _toys(cut: Prepared, n: int, seed: tuple[int, ...], first: int) -> np.ndarra
 
 
 @ray.remote
+@told
 def _conclude(
-    scores: Folder, cuts: list[Prepared | str], tasks: list[list[Any]], seed: int, folder: Folder
+    scores: Folder, cuts: list[Prepared | str], tasks: list[list[Any]], folder: Folder
 ) -> dict[str, Any]:
     found, refused = [], []
     for cut, parts in zip(cuts, tasks, strict=True):
@@ -95,7 +97,7 @@ def _conclude(
         "cuts": found,
         "refused": refused,
         "conclusion": conclude(found),
-        "evaluation": evaluate(table, tuple(SCORED), seed),
+        "evaluation": evaluate(table, tuple(SCORED)),
     }
     folder.write_json(RESULT, result)
     return result

@@ -9,7 +9,7 @@ from ray.data import TaskPoolStrategy
 
 from raybead.config import Jets, Prepare, Source
 from raybead.distributed.stream import Tick, attempt, outcomes
-from raybead.errors import InputError
+from raybead.errors import InputError, StorageError
 from raybead.events import Cutflow, Shard, finished_shards, open_source, prepare_shard
 from raybead.storage import Folder
 
@@ -54,6 +54,13 @@ def prepare(source: Source, jets: Jets, prepare: Prepare, folder: Folder, tick: 
         for piece, cutflow in results:
             counts[missing[piece].name] = Cutflow.from_dict(cutflow)
             tick(len(counts), len(shards), "row ranges")
+    seen = set(folder.names())
+    unseen = [shard.name for shard in shards if shard.name not in seen]
+    if unseen:
+        raise StorageError(
+            f"{folder}: {len(unseen)} of {len(shards)} files that workers wrote aren't there:"
+            " this machine and the workers don't share the folder; give output as a URI"
+        )
     total = Cutflow.total(counts[shard.name] for shard in shards)
     if total.written == 0:
         drops = ", ".join(f"{n} by '{cut}'" for cut, n in total.dropped.items() if n)

@@ -10,7 +10,7 @@ from ray.data import ActorPoolStrategy
 
 from raybead.config import Score
 from raybead.distributed.session import Cluster
-from raybead.distributed.stream import Tick, attempt, outcomes
+from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.events import read_parquet, table_bytes
 from raybead.models import Bundle
 from raybead.scoring import EVENT_COLUMNS, JetScorer, fit_complexity, score_events
@@ -56,13 +56,13 @@ def score(
                 "model": model,
                 "losses": losses,
                 "batch_items": config.batch_items,
-                "gpu": cluster.gpus > 0,
+                "gpu": _on_gpu(config, cluster),
             },
             **_pool(config, cluster, len(missing)),
         ):
             finished += 1
             tick(finished, len(pieces), "event files")
-    facts = ray.get(
+    facts = result_of(
         _combine.remote(
             losses, {role: [n for r, n in pieces if r == role] for role in ROLES}, config, folder
         )
@@ -77,11 +77,16 @@ def _pool(config: Score, cluster: Cluster, pieces: int) -> dict[str, Any]:
     Something has to be left for the tasks that feed a pool, or it waits for ever: CPU actors
     ask for half a CPU, and so there can be one for each.
     """
-    wanted = max(1, cluster.gpus or cluster.cpus) if config.workers == "auto" else config.workers
-    size = min(wanted, pieces)
-    if cluster.gpus:
+    gpu = _on_gpu(config, cluster)
+    fits = cluster.gpus if gpu else cluster.cpus
+    size = min(max(1, fits) if config.workers == "auto" else config.workers, pieces)
+    if gpu:
         return {"compute": ActorPoolStrategy(size=size), "num_gpus": 1, "num_cpus": 0.5}
     return {"compute": ActorPoolStrategy(size=size), "num_cpus": 0.5}
+
+
+def _on_gpu(config: Score, cluster: Cluster) -> bool:
+    return cluster.gpus > 0 if config.use_gpu == "auto" else config.use_gpu
 
 
 class _ScoreActor:
@@ -110,6 +115,7 @@ class _ScoreActor:
 
 
 @ray.remote
+@told
 def _combine(
     losses: Folder, names: dict[Role, list[str]], config: Score, folder: Folder
 ) -> dict[str, Any]:

@@ -8,11 +8,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from raybead.errors import RunError
+
 SETTINGS = {
     # Ray Train otherwise looks for new reports every two seconds: an epoch may take one.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
     # raybead shows progress of its own.
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # How long an autoscaler may take to bring the nodes that training asks for.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "900",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     # Workers of a node without a CUDA device keep what they see; Ray asks to say so.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Ray Data's actor pools make the driver log an error about themselves at every start.
@@ -29,6 +34,10 @@ class Cluster:
     cpus: int
     gpus: int
     address: str
+    largest_cpus: int
+    """CPUs of its largest node: no single worker can have more."""
+    grows: bool
+    """Whether nodes may come when they are asked for; false where it was started here."""
 
 
 @contextlib.contextmanager
@@ -52,29 +61,33 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     for chatty in ("ray.data", "ray._private.authentication"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     if ray.is_initialized():
-        yield _cluster()
+        yield _cluster(grows=False)
         return
+    if num_cpus is not None and num_cpus < 1:
+        raise RunError(f"--cpus {num_cpus}: one at least")
     joins = address or os.environ.get("RAY_ADDRESS", "local")
     here = joins == "local"
     options = {"num_cpus": num_cpus, "include_dashboard": False} if here else {}
-    ray.init(
-        address=joins,
-        logging_level=logging.WARNING,
-        log_to_driver=False,
-        **options,
-    )
     try:
-        yield _cluster()
+        ray.init(address=joins, logging_level=logging.WARNING, log_to_driver=False, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RunError(f"no Ray cluster at {joins!r}: {reason}") from None
+    try:
+        yield _cluster(grows=not here)
     finally:
         ray.shutdown()
 
 
-def _cluster() -> Cluster:
+def _cluster(*, grows: bool) -> Cluster:
     import ray
 
     has = ray.cluster_resources()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return Cluster(
         cpus=max(1, int(has.get("CPU", 1))),
         gpus=int(has.get("GPU", 0)),
         address=ray.get_runtime_context().gcs_address,
+        largest_cpus=max(1, *(int(node.get("CPU", 0)) for node in nodes), 1),
+        grows=grows,
     )

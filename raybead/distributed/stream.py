@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import ray
 import ray.data
 
 from raybead import errors
@@ -36,6 +38,28 @@ def attempt(pieces: pa.Table, work: Callable[[int], Any]) -> pa.Table:
             row |= {"fault": type(error).__name__, "text": str(error)}
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=OUTCOME)
+
+
+def told(work: Callable[..., Any]) -> Any:
+    """A Ray task's function that returns an error a user can mend as (class, text)."""
+
+    @functools.wraps(work)
+    def careful(*arguments: Any) -> Any:
+        try:
+            return work(*arguments)
+        except RaybeadError as error:
+            return type(error).__name__, str(error)
+
+    return careful
+
+
+def result_of(reference: Any) -> Any:
+    """What a :func:`told` task returned; an error that it told is raised here."""
+    match ray.get(reference):
+        case (str(fault), str(text)):
+            raise getattr(errors, fault)(text)
+        case result:
+            return result
 
 
 def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:

@@ -54,8 +54,10 @@ def train(
         TrainingError: the loss diverges, workers don't fit the cluster, or are lost too often.
     """
     workers, use_gpu = _workers(job.train, cluster)
-    cpus = 1 if use_gpu else max(1, cluster.cpus // workers)
+    cpus = 1 if use_gpu else max(1, min(cluster.cpus // workers, cluster.largest_cpus))
+    _refuse_misfit(workers, use_gpu, cluster)
     resume.make()
+    filesystem, path = (None, resume.uri) if resume.is_local else resume.arrow()
     with watched(on_epoch) as board:
         trainer = ray.train.torch.TorchTrainer(
             _train_worker,
@@ -71,7 +73,8 @@ def train(
             ),
             run_config=RunConfig(
                 name="train",
-                storage_path=resume.uri,
+                storage_path=path,
+                storage_filesystem=filesystem,
                 failure_config=FailureConfig(
                     max_failures=job.train.max_failures, controller_failure_limit=3
                 ),
@@ -80,6 +83,8 @@ def train(
         )
         try:
             outcome = trainer.fit().return_value
+        except SystemExit:  # what Ray Train makes of an interrupt
+            raise KeyboardInterrupt from None
         except (RayError, ray.train.TrainingFailedError) as error:
             raise TrainingError(
                 f"training on {workers} workers failed: {_reason(error)}"
@@ -104,6 +109,15 @@ def _workers(config: Train, cluster: Cluster) -> tuple[int, bool]:
     return max(1, fits), use_gpu
 
 
+def _refuse_misfit(workers: int, use_gpu: bool, cluster: Cluster) -> None:
+    """Ray would wait for ever for what a cluster that doesn't grow hasn't got."""
+    has, what = (cluster.gpus, "GPUs") if use_gpu else (cluster.cpus, "CPUs")
+    if workers > has and not cluster.grows:
+        raise TrainingError(
+            f"train.workers = {workers} asks for as many {what}, and there are {has} here"
+        )
+
+
 def _reason(error: BaseException) -> str:
     # The innermost cause is what went wrong; all around it is Ray's.
     failures = getattr(error, "worker_failures", None)
@@ -113,12 +127,16 @@ def _reason(error: BaseException) -> str:
 
 
 def load_jets(events: Folder, job: Job) -> JetBatch:
-    """All jets of a folder of prepared events, features unscaled."""
+    """Jets of a folder of prepared events that training may look at, features unscaled."""
     parts = []
+    left = job.train.max_events
     for name in events.names(".parquet"):
-        table = read_parquet(events.read(name), f"{events}/{name}", COLUMNS)
+        table = read_parquet(events.read(name), f"{events}/{name}", COLUMNS).slice(0, left)
         if len(table):
             parts.append(collate(table, job.graph))
+        left = None if left is None else left - len(table)
+        if left == 0:
+            break
     return JetBatch.cat(parts)
 
 
@@ -163,7 +181,7 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
-            trainer.restore(torch.load(Path(folder) / STATE, map_location=device))
+            trainer.restore(torch.load(Path(folder) / STATE, map_location="cpu"))
     for record in trainer.epochs():
         if team.rank == 0:
             post(
@@ -176,7 +194,7 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
     test = trainer.evaluate(split.test) if len(split.test) else math.nan
     held_out = split.test if len(split.test) else split.validation
     return {
-        "weights": {name: tensor.numpy() for name, tensor in progress.best_weights.items()},
+        "weights": {name: tensor.cpu().numpy() for name, tensor in progress.best_weights.items()},
         "scaling": scaling.as_dict(),
         "summary": {
             "epochs": progress.epoch,

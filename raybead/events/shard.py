@@ -56,7 +56,7 @@ def finished_shards(shards: Sequence[Shard]) -> dict[str, Cutflow]:
     wanted = {shard.name: shard for shard in shards}
     finished = {}
     for folder in {shard.folder for shard in shards}:
-        for name in folder.names(ENDING):
+        for name in folder.names():
             if name in wanted:
                 finished[name] = cutflow_of(folder.read(name), f"{folder}/{name}")
             else:

@@ -45,7 +45,8 @@ class NonOutliers:
     alone. A toy draws that chance again: it deals the outliers' number out among all events of
     all bins (multivariate hypergeometric), and makes its template of what is left. So template
     and outliers fluctuate together as they do in data, no count is assumed known that isn't,
-    and the p-value is exact for any test statistic (a permutation test).
+    and the p-value is exact for any test statistic (a permutation test), as far as the threshold
+    is right: what its fit gets wrong isn't in the toys.
     """
 
     outliers: Counts
@@ -53,7 +54,7 @@ class NonOutliers:
 
     @property
     def expected(self) -> Array:
-        return self._scale * self.others
+        return np.float64(self._scale) * self.others.astype(np.float64)
 
     @property
     def uncertainty(self) -> Array:

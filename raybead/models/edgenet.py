@@ -11,6 +11,7 @@ from torch import nn
 from raybead.config import EdgeNetModel
 from raybead.graphs import JetBatch
 from raybead.models.edgeconv import AllPairsEdgeConv
+from raybead.models.input_norm import InputNorm
 from raybead.models.output import Output
 
 
@@ -20,7 +21,7 @@ class EdgeNet(nn.Module):
     def __init__(self, config: EdgeNetModel, features: int) -> None:
         super().__init__()
         hidden, latent = config.hidden, config.latent
-        self.norm = nn.BatchNorm1d(features) if config.input_norm == "batch" else nn.Identity()
+        self.norm = InputNorm(features) if config.input_norm == "batch" else nn.Identity()
         self.encoder = AllPairsEdgeConv(features, (hidden, hidden, latent), last_relu=True)
         self.decoder = AllPairsEdgeConv(latent, (hidden, hidden, features), last_relu=False)
 

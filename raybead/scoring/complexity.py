@@ -33,6 +33,10 @@ class Complexity:
         """
         if kind == "none":
             return cls(())
+        # A loss of nothing has no logarithm, and would tear the fit towards it.
+        loss, n = loss[loss > 0], n[loss > 0]
+        if len(loss) == 0:
+            return cls(())
         log_n = np.log(n)
         centre = float(log_n.mean())
         # Fewer distinct multiplicities than coefficients determine a lower order only.

@@ -11,6 +11,8 @@ from raybead.graphs import COLUMNS, JetBatch, collate, jet_facts
 from raybead.losses import jet_loss, term_names
 from raybead.models import Bundle
 
+N_JETS = 2
+"""Leading jets that every prepared event has."""
 EVENT_COLUMNS = list(dict.fromkeys(["event", "truth", "weight", "mjj", *COLUMNS]))
 """Columns of an event row that scoring reads. Truth is carried along, and not looked at."""
 
@@ -35,7 +37,8 @@ class JetScorer:
                 value = jet_loss(self.bundle.recipe.loss, self.model(batch), batch)
                 for name, loss_B in {"loss": value.total_B, **value.terms}.items():
                     parts[name].append(loss_B.double().cpu())
-        return {name: torch.cat(part) if part else torch.empty(0) for name, part in parts.items()}
+        none = torch.empty(0, dtype=torch.float64)
+        return {name: torch.cat([none, *part]) for name, part in parts.items()}
 
     def table(self, events: pa.Table) -> pa.Table:
         """Rows of jet losses for event rows: ``<name>_j1``, ``<name>_j2`` for every quantity.
@@ -54,8 +57,8 @@ class JetScorer:
         }
         columns = {name: events.column(name) for name in ("event", "truth", "weight", "mjj")}
         for name, values in quantities.items():
-            per_event = values.reshape(len(events), -1)
-            for jet in range(per_event.shape[1]):
+            per_event = values.reshape(len(events), N_JETS)
+            for jet in range(N_JETS):
                 kind = pa.int64() if name == "n" else pa.float64()
                 columns[f"{name}_j{jet + 1}"] = pa.array(
                     np.ascontiguousarray(per_event[:, jet]), kind

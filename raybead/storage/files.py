@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 import fsspec
 import fsspec.core
+import pyarrow.fs
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
@@ -62,7 +63,7 @@ class Folder:
         """Bytes of all files below the folder."""
         fs, path = self._open()
         with _telling(self.uri):
-            return int(fs.du(path, total=True)) if fs.exists(path) else 0  # type: ignore[arg-type]
+            return sum(int(fs.size(file) or 0) for file in fs.find(path))
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -87,7 +88,8 @@ class Folder:
             if not isinstance(fs, LocalFileSystem):
                 fs.pipe_file(target, content)  # an object appears when its upload is complete
                 return
-            beside = f"{target}.{uuid.uuid4().hex[:8]}.tmp"
+            parent, _, leaf = target.rpartition("/")
+            beside = f"{parent}/.{leaf}.{uuid.uuid4().hex[:8]}.tmp"
             try:
                 with open(beside, "wb") as file:
                     file.write(content)
@@ -142,8 +144,19 @@ class Folder:
             fs.makedirs(goal.rpartition("/")[0], exist_ok=True)
             if isinstance(fs, LocalFileSystem):
                 os.rename(path, goal)
-            else:
-                fs.mv(path, goal, recursive=True)
+                return
+            # File by file: what stores make of folders in a recursive move differs.
+            files = [str(file) for file in fs.find(path)]
+            for file in files:
+                name = file.removeprefix(path).lstrip("/")
+                fs.makedirs(f"{goal}/{name}".rpartition("/")[0], exist_ok=True)
+                fs.cp_file(file, f"{goal}/{name}")
+            self.delete()
+
+    def arrow(self) -> tuple[pyarrow.fs.FileSystem, str]:
+        """The folder as pyarrow's file systems take it, by the same access as all else."""
+        fs, path = self._open()
+        return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs)), path
 
     def _open(self) -> tuple[AbstractFileSystem, str]:
         return _filesystem(self.uri, StorageError)
@@ -207,7 +220,8 @@ def _filesystem(
     uri: str, fault: type[InputError] | type[StorageError]
 ) -> tuple[AbstractFileSystem, str]:
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
+        # Listings aren't remembered: other workers write to the same folders.
+        fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise fault(f"{uri}: {error}") from None
     return fs, str(path)

@@ -52,26 +52,42 @@ class Stage:
             return "resumed where it stopped" if self.beside.exists() else "not done yet"
         manifest = self.folder.read_json(MANIFEST)
         if manifest.get("key") == self.key:
-            return None
+            lost = sorted(set(manifest["files"]) - set(self.folder.names()))
+            return f"files are gone: {', '.join(lost[:3])}" if lost else None
         then = manifest.get("depends", {})
         now = json.loads(json.dumps(self.depends))
         changed = sorted(k for k in {*then, *now} if then.get(k) != now.get(k))
         return f"changed: {', '.join(changed) or 'layout of the files'}"
 
+    def mark(self) -> None:
+        """Note in the manifest whether what lies there is what the run's job now says."""
+        if self.folder.exists(MANIFEST):
+            manifest = self.folder.read_json(MANIFEST)
+            current = manifest.get("key") == self.key
+            if manifest.get("current") != current:
+                self.folder.write_json(MANIFEST, manifest | {"current": current})
+
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Move what was written beside into place and sign it."""
+        files = self.beside.names()
         self.beside.move_to(self.folder)
-        self.sign(facts)
+        self._sign(facts, files)
+        partial = self.run / ".partial"
+        for name in partial.names():  # what earlier settings left half done
+            if name.startswith(f"{self.name.replace('/', '-')}-"):
+                (partial / name).delete()
 
-    def sign(self, facts: Mapping[str, Any]) -> None:
+    def _sign(self, facts: Mapping[str, Any], files: list[str]) -> None:
         """Write the manifest: from here on the stage counts as done."""
         self.folder.write_json(
             MANIFEST,
             {
                 "stage": self.name,
                 "key": self.key,
+                "current": True,
                 "raybead": raybead.__version__,
                 "depends": dict(self.depends),
+                "files": files,
                 "facts": dict(facts),
             },
         )
@@ -83,6 +99,12 @@ class Stage:
             RunError: it isn't done.
         """
         return stage_facts(self.run, self.name)
+
+
+def is_current(run: Folder, name: StageName) -> bool:
+    """Whether a stage is done, and for the job that the run folder now holds."""
+    held = run / name
+    return held.exists(MANIFEST) and bool(held.read_json(MANIFEST)["current"])
 
 
 def stage_facts(run: Folder, name: StageName) -> dict[str, Any]:

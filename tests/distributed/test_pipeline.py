@@ -11,7 +11,7 @@ from made import lhco, make_particles
 from raybead.config import Jets, parse_job
 from raybead.console import Console
 from raybead.distributed.prepare import prepare
-from raybead.errors import InputError
+from raybead.errors import InputError, StorageError, TrainingError
 from raybead.events import open_source, write_lhco
 from raybead.events.clustering import cluster as cluster_jets
 from raybead.events.schema import event_table
@@ -51,6 +51,9 @@ mass_window = [2132.0, 5253.0]
 """
 
 
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
 def silent(*_):
     """Progress that nobody looks at."""
 
@@ -61,7 +64,7 @@ def job_text(lhco_files, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(cluster, job_text):
+def finished(cluster, job_text):  # noqa: ARG001  Ray has to run
     return execute(parse_job(job_text), "run", Console(quiet=True))
 
 
@@ -132,9 +135,7 @@ def test_a_second_run_keeps_what_is_current_and_redoes_what_changed(finished, jo
 
 
 @pytest.mark.parametrize(("workers", "rows"), [(1, 64), (2, 64)])
-def test_events_do_not_depend_on_workers_or_ranges(
-    finished, cluster, lhco_files, tmp_path, workers, rows
-):
+def test_events_do_not_depend_on_workers_or_ranges(finished, lhco_files, tmp_path, workers, rows):
     source = lhco(lhco_files["search"])
     config = parse_job(
         JOB.format(output=tmp_path, **lhco_files),
@@ -146,7 +147,7 @@ def test_events_do_not_depend_on_workers_or_ranges(
     assert got == table_of(finished / "events/search").sort_by("event").to_pylist()
 
 
-def test_a_broken_off_prepare_is_taken_up_again(cluster, lhco_files, tmp_path):
+def test_a_broken_off_prepare_is_taken_up_again(lhco_files, tmp_path):
     source = lhco(lhco_files["search"])
     config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
     folder = Folder.at(str(tmp_path / "events"))
@@ -161,7 +162,7 @@ def test_a_broken_off_prepare_is_taken_up_again(cluster, lhco_files, tmp_path):
     assert {name: folder.read(name) for name in folder.names()} == kept
 
 
-def test_bad_rows_and_empty_selections_end_in_words(cluster, rewritten, lhco_files, tmp_path):
+def test_bad_rows_and_empty_selections_end_in_words(rewritten, lhco_files, tmp_path):
     config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
     folder = Folder.at(str(tmp_path / "events"))
     with pytest.raises(InputError, match="row 7: negative pT"):
@@ -186,3 +187,42 @@ def test_truth_reaches_neither_scores_nor_thresholds(finished, job_text, tmp_pat
     ours, theirs = (folder.read_json("hunt/result.json") for folder in (run, finished))
     assert ours["cuts"] == theirs["cuts"]
     assert ours["evaluation"]["signal"] == theirs["evaluation"]["background"]
+
+
+def test_settings_that_are_not_done_yet_are_not_shown_as_done(
+    finished, job_text, tmp_path, capsys
+):
+    shutil.copytree(str(finished), tmp_path / "runs" / "small")
+    changes = [f"output={tmp_path}/runs", "hunt.toys=1000", "hunt.cuts=[0.8]"]
+    run = execute(parse_job(job_text, changes), "score", Console(quiet=True))
+    show_run(run, Console())
+    said = capsys.readouterr().out
+    assert "done for other settings" in said
+    assert "Most significant" not in said
+
+
+def test_lost_event_files_are_noticed_and_made_again(finished, job_text, tmp_path, capsys):
+    shutil.copytree(str(finished), tmp_path / "runs" / "small")
+    events = Folder.at(str(tmp_path / "runs" / "small" / "events" / "search"))
+    lost = events.names(".parquet")[1]
+    kept = events.read(lost)
+    events.remove(lost)
+    execute(parse_job(job_text, [f"output={tmp_path}/runs"]), "prepare", Console())
+    assert f"prepare search: files are gone: {lost}" in capsys.readouterr().out
+    assert events.read(lost) == kept
+
+
+def test_errors_inside_tasks_are_the_users_own(finished, job_text, tmp_path):
+    shutil.copytree(str(finished), tmp_path / "runs" / "small")
+    (tmp_path / "runs" / "small" / "scores" / "search.parquet").write_bytes(b"cut off")
+    job = parse_job(job_text, [f"output={tmp_path}/runs", "hunt.toys=1500"])
+    with pytest.raises(StorageError, match="not a whole Parquet file") as caught:
+        execute(job, "hunt", Console(quiet=True))
+    assert type(caught.value) is StorageError
+
+
+def test_workers_that_do_not_fit_are_refused_at_once(finished, job_text, tmp_path):
+    shutil.copytree(str(finished), tmp_path / "runs" / "small")
+    job = parse_job(job_text, [f"output={tmp_path}/runs", "train.workers=50", "train.epochs=4"])
+    with pytest.raises(TrainingError, match="asks for as many CPUs, and there are 4 here"):
+        execute(job, "train", Console(quiet=True))

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from made import lhco, make_particles
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import lhco, make_particles
 
 from raybead.config import Jets, parse_job
 from raybead.config.job import dump_job
@@ -101,7 +101,8 @@ def test_cutflows_add_up_cut_by_cut():
 )
 def test_a_job_survives_being_written(epochs, rate, cuts, kind):
     text = 'name = "a"\n' + "".join(
-        f'[data.{role}]\nsource = "pythia"\nevents = 5\n' for role in ("background", "search")
+        f'[data.{role}]\nsource = "pythia"\nevents = 5\nseed = {seed}\n'
+        for seed, role in enumerate(("background", "search"))
     )
     job = parse_job(
         text,

@@ -40,7 +40,7 @@ def test_jets_and_constituents_equal_the_loop(particles, radius):
                 assert sorted((picked - start).tolist()) == members
                 assert (np.diff(events.particles.pt[picked]) <= 0).all()
     assert events.particles.event.tolist() == expected_events
-    assert 0 < len(expected_events)
+    assert len(expected_events) > 0
 
 
 def test_mjj_is_the_mass_of_the_two_leading_jets(particles):

@@ -72,7 +72,8 @@ def one_cut(quantile: float) -> dict[str, Any]:
                       "others": others.tolist(), "expected": expected.tolist(),
                       "uncertainty": (share * np.sqrt(others)).tolist()},
         "background": {"agreement": {"chi2": 7.5, "ndf": 7, "p": 0.38}},
-        "window": {"low": 3416.0, "high": 3704.0, "scale": 0.9, "observed": observed, "expected": predicted,
+        "window": {"low": 3416.0, "high": 3704.0, "scale": 0.9, "observed": observed,
+                   "expected": predicted,
                    "expected_error": 2.5, "excess": observed - predicted, "excess_error": 11.0},
         "local": {"p": 1e-7, "significance": 5.2},
         "global": {"p": 1 / 201, "low": 0.0, "high": 0.009, "beyond": 0, "toys": 200,
@@ -166,7 +167,9 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     def make(result: dict[str, Any], *, truth: bool = True, epochs: int = 3) -> Folder:
         run = Folder.at(str(tmp_path_factory.mktemp("run") / "tiny"))
         for name, facts in FACTS.items():
-            Stage(run, name, {}).sign({**facts, "seconds": 1.5})
+            stage = Stage(run, name, {})
+            stage.beside.make()
+            stage.finish({**facts, "seconds": 1.5})
         (run / "model").write_json("metrics.json", metrics_of(epochs))
         (run / "hunt").write_json("result.json", result)
         background = scores_of(4300, 1, truth=False)

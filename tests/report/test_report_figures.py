@@ -124,7 +124,7 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
     cut = conclude_cut(prepared, toys)
     result = {
         "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
-        "evaluation": evaluate(content.scores["search"], ("score", "mjj"), 0),
+        "evaluation": evaluate(content.scores["search"], ("score", "mjj")),
     }  # fmt: skip
     hunted = Content(**{**vars(content), "result": result})
     # The hunt counts its outliers; the report finds them again by their thresholds.

@@ -46,6 +46,14 @@ def test_a_key_of_another_kind_is_refused():
         parse_job(MINIMAL, ["model.kind=edgenet", "model.decode=3"])
 
 
+def test_the_same_events_cannot_train_and_be_hunted_in():
+    text = 'name = "a"\n' + "".join(
+        f'[data.{role}]\nsource = "pythia"\nevents = 5\n' for role in ("background", "search")
+    )
+    with pytest.raises(JobError, match="have the same seed"):
+        parse_job(text)
+
+
 def test_a_missing_key_is_named():
     with pytest.raises(JobError, match=r"data\.search\.path.*missing"):
         parse_job(MINIMAL.replace('path = "x.h5"', ""))

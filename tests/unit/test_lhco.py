@@ -126,7 +126,7 @@ def test_files_that_are_none(tmp_path, rewritten):
         open_source(lhco(truncated)).ranges(10)
 
 
-def test_damage_inside_the_table_is_refused_with_its_rows(tmp_path, rewritten):
+def test_damage_inside_the_table_is_refused_with_its_rows(rewritten):
     path = rewritten({})
     content = bytearray(path.read_bytes())
     with h5py.File(path) as file:

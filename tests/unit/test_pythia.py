@@ -52,6 +52,12 @@ def test_smearing_has_the_resolutions_it_says():
         assert seen[0].mean() == pytest.approx(100, rel=0.002)
 
 
+def test_a_selection_that_nothing_passes_is_said():
+    config = source(min_leading_pt=6000.0, settings=("PartonLevel:all = off",))
+    with pytest.raises(InputError, match="has a jet above 6000 GeV"):
+        open_source(config).read(0, 4)
+
+
 def test_settings_that_pythia_does_not_know_are_refused():
     with pytest.raises(InputError, match="HardQCD:alll = on"):
         open_source(source(settings=("HardQCD:alll = on",))).read(0, 4)

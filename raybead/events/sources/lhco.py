@@ -74,10 +74,12 @@ class LhcoReader:
         with _open(self.uri) as file:
             layout = find_layout(file, self.uri)
             rows, label = _read_rows(file, layout, self.uri, start, stop)
-        truth = None if label is None else _as_truth(label, self.uri, start)
-        if self.config.labels is not None:
-            truth = self._master_key(layout.n_rows)[start:stop]
         good = self._good_rows(rows, start)
+        truth = None
+        if self.config.labels is not None:
+            truth = self._master_key(layout.n_rows)[start:stop][good]
+        elif label is not None:
+            truth = _as_truth(label[good], self.uri, np.arange(start, stop)[good])
         grid_E73 = rows[:, :N_COLUMNS].reshape(-1, MAX_PARTICLES, 3)[good]
         present_E7 = grid_E73[..., 0] > 0
         flat_T3 = grid_E73[present_E7]
@@ -87,7 +89,7 @@ class LhcoReader:
             pt=flat_T3[:, 0],
             eta=flat_T3[:, 1],
             phi=wrap_phi(flat_T3[:, 2]),
-            truth=None if truth is None else truth[good],
+            truth=truth,
             generator=self.config.generator,
             source=self.uri,
         )
@@ -235,11 +237,11 @@ def _read_rows(
     return rows, None
 
 
-def _as_truth(label: NDArray[np.float64], uri: str, start: int) -> NDArray[np.int8]:
+def _as_truth(label: NDArray[np.float64], uri: str, row: NDArray[np.int64]) -> NDArray[np.int8]:
     odd = ~np.isin(label, np.arange(100))
     if odd.any():
-        row = int(np.argmax(odd))
-        raise InputError(f"{uri}: row {start + row}: label {label[row]} is no class number")
+        first = int(np.argmax(odd))
+        raise InputError(f"{uri}: row {row[first]}: label {label[first]} is no class number")
     return label.astype(np.int8)
 
 

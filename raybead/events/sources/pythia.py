@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from typing import Any
 
 import awkward as ak
@@ -21,6 +22,8 @@ MAX_ETA = 2.5
 MIN_PT = 0.5
 """GeV; softer particles aren't seen."""
 SELECTION_RADIUS = 1.0
+HOPELESS = 5000
+"""Events without one that passes the selection, after which none is expected to."""
 BATCH = 64
 """Events that Pythia makes at a time; part of what fixes a slice's events."""
 
@@ -73,10 +76,7 @@ class PythiaGenerator:
         )
 
     def depends(self) -> dict[str, object]:
-        import pythia8mc
-
-        version = getattr(pythia8mc, "__version__", "")
-        return {**self.config.model_dump(mode="json"), "pythia": version}
+        return {**self.config.model_dump(mode="json"), "pythia": metadata.version("pythia8mc")}
 
 
 def _signal_before(config: PythiaSource, row: int) -> int:
@@ -91,6 +91,7 @@ def _accepted(
     pythia_seed, detector_seed = seed.spawn(2)
     detector = np.random.default_rng(detector_seed)
     events: list[NDArray[np.float64]] = []
+    tried = 0
     for batch in _batches(config, signal, int(pythia_seed.generate_state(1)[0]) % 900_000_000 + 1):
         pid, offsets, pt, eta, phi = _final_state(batch)
         if config.smearing:
@@ -107,6 +108,12 @@ def _accepted(
         )
         jet_pt, jet_eta = leading_pt_eta(particles, SELECTION_RADIUS)
         passed = (jet_pt > config.min_leading_pt) & (np.abs(jet_eta) < MAX_ETA)
+        tried += len(particles)
+        if tried >= HOPELESS and not events and not passed.any():
+            raise InputError(
+                f"none of {tried} events has a jet above {config.min_leading_pt:g} GeV;"
+                " lower min_leading_pt, or raise pt_hat_min or the resonance's mass"
+            )
         for event in np.flatnonzero(passed):
             inside = slice(particles.offsets[event], particles.offsets[event + 1])
             grid = np.stack([particles.pt, particles.eta, particles.phi], axis=1)[inside]
@@ -134,7 +141,7 @@ def _batches(config: PythiaSource, signal: bool, seed: int) -> Iterator[Any]:
         if not pythia.readString(line):
             raise InputError(f"Pythia refuses the setting {line!r}")
     if not pythia.init():
-        raise InputError("Pythia can't start with these settings: see its message above")
+        raise InputError("Pythia can't start with these settings: it says more when run by itself")
     empty = 0
     while True:
         batch = pythia.nextBatch(BATCH, "skip")
