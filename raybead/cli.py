@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -41,101 +42,44 @@ Overwrite = Annotated[
 ]
 
 
-def _verb(
-    verb: Verb,
-    job: Path,
-    overrides: tuple[str, ...],
-    address: str | None,
-    cpus: int | None,
-    overwrite: bool,
-) -> None:
+def _verb(verb: Verb, says: str) -> Callable[..., None]:
+    """The command that does a job up to a stage."""
 
-    console = Console()
-    run = execute(
-        load_job(job, overrides),
-        verb,
-        console,
-        address=address,
-        num_cpus=cpus,
-        overwrite=overwrite,
-    )
-    show_run(run, console)
+    def command(
+        job: JobFile,
+        /,
+        *,
+        set_: Set = (),
+        address: Address = None,
+        cpus: Cpus = None,
+        overwrite: Overwrite = False,
+    ) -> None:
+        console = Console()
+        run = execute(
+            load_job(job, set_),
+            verb,
+            console,
+            address=address,
+            num_cpus=cpus,
+            overwrite=overwrite,
+        )
+        show_run(run, console)
 
-
-@app.command
-def prepare(
-    job: JobFile,
-    /,
-    *,
-    set_: Set = (),
-    address: Address = None,
-    cpus: Cpus = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Turn raw events into jets."""
-    _verb("prepare", job, set_, address, cpus, overwrite)
+    command.__doc__ = says
+    return app.command(command, name=verb)
 
 
-@app.command
-def train(
-    job: JobFile,
-    /,
-    *,
-    set_: Set = (),
-    address: Address = None,
-    cpus: Cpus = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Train the model on background, after preparing what isn't yet."""
-    _verb("train", job, set_, address, cpus, overwrite)
-
-
-@app.command
-def score(
-    job: JobFile,
-    /,
-    *,
-    set_: Set = (),
-    address: Address = None,
-    cpus: Cpus = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Score both samples, after training what isn't yet."""
-    _verb("score", job, set_, address, cpus, overwrite)
-
-
-@app.command
-def hunt(
-    job: JobFile,
-    /,
-    *,
-    set_: Set = (),
-    address: Address = None,
-    cpus: Cpus = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Cut on the score and hunt the bump, after scoring what isn't yet."""
-    _verb("hunt", job, set_, address, cpus, overwrite)
-
-
-@app.command
-def run(
-    job: JobFile,
-    /,
-    *,
-    set_: Set = (),
-    address: Address = None,
-    cpus: Cpus = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Do the whole job, and write the report."""
-    _verb("run", job, set_, address, cpus, overwrite)
+_verb("prepare", "Turn raw events into jets.")
+_verb("train", "Train the model on background, after preparing what isn't yet.")
+_verb("score", "Score both samples, after training what isn't yet.")
+_verb("hunt", "Cut on the score and hunt the bump, after scoring what isn't yet.")
+run = _verb("run", "Do the whole job, and write the report.")
 
 
 @app.command
 def demo(*, set_: Set = (), address: Address = None, cpus: Cpus = None) -> None:
     """Generate events with a resonance among them, and find it."""
-    _verb("run", _demo_job(), set_, address, cpus, False)
+    run(_demo_job(), set_=set_, address=address, cpus=cpus)
 
 
 @app.command
