@@ -15,7 +15,7 @@ from raybead.storage.files import Folder
 MANIFEST = "_manifest.json"
 """Readers of Parquet folders pass over names that begin with an underscore."""
 JOB = "job.toml"
-LAYOUT = 1
+LAYOUT = 2
 """Raised when a stage's files change their form, so that older ones are made anew."""
 
 StageName = Literal["events/background", "events/search", "model", "scores", "hunt", "figures"]
@@ -52,7 +52,7 @@ class Stage:
             return "resumed where it stopped" if self.beside.exists() else "not done yet"
         manifest = self.folder.read_json(MANIFEST)
         if manifest.get("key") == self.key:
-            lost = sorted(set(manifest["files"]) - set(self.folder.names()))
+            lost = sorted(set(manifest.get("files", [])) - set(self.folder.names()))
             return f"files are gone: {', '.join(lost[:3])}" if lost else None
         then = manifest.get("depends", {})
         now = json.loads(json.dumps(self.depends))
@@ -104,7 +104,7 @@ class Stage:
 def is_current(run: Folder, name: StageName) -> bool:
     """Whether a stage is done, and for the job that the run folder now holds."""
     held = run / name
-    return held.exists(MANIFEST) and bool(held.read_json(MANIFEST)["current"])
+    return held.exists(MANIFEST) and bool(held.read_json(MANIFEST).get("current"))
 
 
 def stage_facts(run: Folder, name: StageName) -> dict[str, Any]:

@@ -144,11 +144,18 @@ def bench_step(folder: Path, threads: int) -> list[Row]:
         found["theirs"] = [weight.grad.clone() for weight in net.parameters()]
 
     mine, reference = paired(ours, theirs)
-    pairs = zip(found["ours"], found["theirs"], strict=True)
-    error = max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in pairs)
+    # Both against double precision: torch-geometric's own sums are the less exact ones.
+    net.double()
+    jets = replace(jets, x_TF=jets.x_TF.double())
+    theirs()
+    exact = found["theirs"]
+    error = max(
+        float((a - b).abs().max() / b.abs().max())
+        for a, b in zip(found["ours"], exact, strict=True)
+    )
     ratio = reference / mine
     what = f"EdgeNet step over torch-geometric's, {threads} thread{'s' * (threads > 1)}"
-    figure = f"{ratio:.1f} (gradients differ by {error:.0e} of the largest)"
+    figure = f"{ratio:.1f} (gradients within {error:.0e} of float64)"
     return [Row(what, figure, ">= 4", ratio >= 4 and error < 1e-4)]
 
 
