@@ -186,7 +186,7 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
         if team.rank == 0:
             post(
                 board,
-                {**asdict(record), "epochs": job.train.epochs, "resumed": checkpoint is not None},
+                {**asdict(record), "epochs": job.train.epochs},
             )
         _report(trainer, team.rank)
     progress = trainer.progress

@@ -39,10 +39,6 @@ class Layout:
     """HDF5 path of a separate label dataset; None where the label is a last column or absent."""
     label_field: str | None = None
 
-    @property
-    def has_label(self) -> bool:
-        return self.n_columns > N_COLUMNS or self.label is not None
-
 
 class LhcoReader:
     """Reads row ranges of one LHC Olympics file."""
