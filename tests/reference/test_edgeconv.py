@@ -1,13 +1,14 @@
 """The all-pairs EdgeConv against torch-geometric's on complete graphs."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch_geometric.nn import EdgeConv
 
-import raybead.models.edgeconv as edgeconv
 from raybead.config import EdgeNetModel
 from raybead.graphs import JetBatch
-from raybead.models import AllPairsEdgeConv, EdgeNet
+from raybead.models import AllPairsEdgeConv, EdgeNet, pair_kernel, pair_tiles
 
 
 def jets_of(sizes, features=3, dtype=torch.float32):
@@ -19,12 +20,20 @@ def jets_of(sizes, features=3, dtype=torch.float32):
     return JetBatch(x, ptr, torch.zeros(len(sizes), 4), zeros, zeros, sizes)
 
 
+@pytest.fixture(params=["compiled", "tiles"])
+def pairs_by(request, monkeypatch):
+    """Both ways to sum over pairs, each with jets larger than what it takes at a time."""
+    assert pair_kernel.COMPILED, "gcc and Python's headers are there, so the kernel has to be"
+    monkeypatch.setattr(pair_kernel, "COMPILED", request.param == "compiled")
+    monkeypatch.setattr(pair_tiles, "PAIRS_ON_CPU", 700)
+
+
+@pytest.mark.usefixtures("pairs_by")
 @pytest.mark.parametrize("aggregation", ["mean", "sum"])
 @pytest.mark.parametrize("last_relu", [True, False])
-@pytest.mark.parametrize("widths", [(16, 4), (32, 32, 2), (8, 16, 8, 3)])
-def test_outputs_and_gradients_equal(widths, last_relu, aggregation, monkeypatch):
-    monkeypatch.setattr(edgeconv, "PAIRS_ON_CPU", 700)  # large jets then take several tiles
-    jets = jets_of([1, 2, 40, 17, 17, 3, 60])
+@pytest.mark.parametrize("widths", [(16, 4), (32, 32, 2), (8, 17, 3, 1), (64, 31)])
+def test_outputs_and_gradients_equal(widths, last_relu, aggregation):
+    jets = jets_of([1, 2, 40, 17, 0, 17, 3, 60, 1])
     torch.manual_seed(1)
     ours = AllPairsEdgeConv(3, widths, last_relu=last_relu, aggregation=aggregation)
     theirs = EdgeConv(AllPairsEdgeConv(3, widths, last_relu=last_relu).nn, aggr=aggregation)
@@ -55,9 +64,57 @@ def test_gradients_in_double_precision():
     assert torch.autograd.gradcheck(run, inputs)
 
 
+@pytest.mark.usefixtures("pairs_by")
 def test_a_lonely_node_gets_zeros():
     layer = AllPairsEdgeConv(3, (8, 2), last_relu=False)
     assert (layer(torch.randn(3, 3), torch.arange(4)) == 0).all()
+
+
+@pytest.mark.parametrize("widths", [(7,), (7, 9), (33, 14, 5)])
+def test_kernel_exact_on_integers(widths, monkeypatch):
+    """Small integers are exact in any order of sums, and lie on the ReLU's kink or far from it.
+
+    Many jets on several threads: chunks of nodes, rows cut between blocks, carried sums.
+    """
+    generator = torch.Generator().manual_seed(3)
+
+    def integers(*shape):
+        return torch.randint(-2, 3, shape, generator=generator).float()
+
+    sizes = [*torch.randint(0, 90, (100,), generator=generator).tolist(), 700]
+    ptr = jets_of(sizes).ptr
+    nodes = int(ptr[-1])
+    inputs = [integers(nodes, widths[0]) for _ in range(2)]
+    weights = [
+        tensor.clamp(-1, 1)
+        for inside, outside in pairwise(widths)
+        for tensor in (integers(outside, inside), integers(outside))
+    ]
+    grad = integers(nodes, widths[-1])
+    double = [tensor.double() for tensor in (*inputs, *weights)]
+    expected = [
+        pair_tiles.forward(*double[:2], ptr, double[2:]),
+        *pair_tiles.backward(grad.double(), *double[:2], ptr, double[2:]),
+    ]
+    assert max(float(tensor.abs().max()) for tensor in expected) < 2**24
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        mine = [
+            pair_kernel.forward(*inputs, ptr, weights),
+            *pair_kernel.backward(grad, *inputs, ptr, weights),
+        ]
+        for ours, reference in zip(mine, expected, strict=True):
+            assert torch.equal(ours.double(), reference)
+
+
+def test_a_nan_is_not_swallowed():
+    x = torch.randn(12, 7)
+    x[3, 2] = torch.nan
+    weights = [torch.randn(9, 7), torch.randn(9)]
+    ptr = torch.tensor([0, 5, 12])
+    out = pair_kernel.forward(x, x, ptr, weights)
+    assert out[:5].isnan().any(dim=1).all()
+    assert out[5:].isfinite().all()
 
 
 def test_edgenet_takes_weights_of_torch_geometric_layers():
