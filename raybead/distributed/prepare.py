@@ -39,10 +39,11 @@ def prepare(source: Source, jets: Jets, prepare: Prepare, folder: Folder, tick: 
     counts = finished_shards(shards)
     missing = [shard for shard in shards if shard.name not in counts]
     tick(len(counts), len(shards), "row ranges")
-    options: dict[str, Any] = (
-        {} if prepare.workers == "auto" else {"compute": TaskPoolStrategy(size=prepare.workers)}
-    )
     if missing:
+        options: dict[str, Any] = {}
+        if prepare.workers != "auto":
+            # Ray Data warns of more workers than pieces.
+            options["compute"] = TaskPoolStrategy(size=min(prepare.workers, len(missing)))
         results = outcomes(
             len(missing),
             _prepare_pieces,

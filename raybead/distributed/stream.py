@@ -76,6 +76,9 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
     # Blocks that are there already: reading a range would be an operator of its own, for which
     # Ray Data keeps back half of a small machine.
     pieces = ray.data.from_arrow([pa.table({"id": [number]}) for number in range(n)])
+    # Outcomes are small. Reserving room for outputs not yet known, Ray Data would begin with one
+    # piece at a time and start the second worker only when the first piece is done.
+    pieces.context.op_resource_reservation_enabled = False
     with warnings.catch_warnings():
         # max_retries has no named parameter yet, and without it Ray tries for ever.
         warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")

@@ -57,7 +57,11 @@ def backward(
         return grads
 
     shares = _over_jets(work, ptr)
-    return [grad_a, grad_b, *(torch.stack(parts).sum(dim=0) for parts in zip(*shares, strict=True))]
+    return [
+        grad_a,
+        grad_b,
+        *(torch.stack(parts).sum(dim=0) for parts in zip(*shares, strict=True)),
+    ]
 
 
 def _widths(a_TH: Tensor, inner: Sequence[Tensor]) -> Tensor:

@@ -55,7 +55,8 @@ class Row:
     what: str
     figure: str
     wanted: str
-    met: bool
+    met: bool | None
+    """None where the figure only informs"""
 
 
 def paired(ours: Callable[[], object], reference: Callable[[], object]) -> tuple[float, float]:
@@ -249,7 +250,7 @@ def bench_workers(folder: Path, particles: Particles) -> list[Row]:
     what = "prepare of 20,000 events, two workers over one"
     return [
         Row(f"{what}, Ray running", f"{ratio:.2f}", "< 0.65", ratio < 0.65),
-        Row(f"{what}, with Ray's start and end", f"{total:.2f}", "< 0.65", total < 0.65),
+        Row(f"{what}, with Ray's start and end", f"{total:.2f}", "-", None),
     ]
 
 
@@ -285,7 +286,10 @@ def main() -> None:
     console.table(
         "Ratios in this run",
         ["what", "figure", "wanted", "met"],
-        [[row.what, row.figure, row.wanted, "yes" if row.met else "NO"] for row in rows],
+        [
+            [row.what, row.figure, row.wanted, {True: "yes", False: "NO", None: ""}[row.met]]
+            for row in rows
+        ],
     )
 
 
