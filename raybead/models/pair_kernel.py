@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+_pairs: Any
 try:
     from raybead.models import _pairs  # pyright: ignore[reportAttributeAccessIssue]
 except ImportError:  # installed where there was no C compiler
