@@ -19,6 +19,10 @@ class InputError(RaybeadError):
     """An input file is missing, broken, or holds values that no event can have."""
 
 
+class DamagedError(InputError):
+    """Rows of an input can't be read at all; those around them may be whole."""
+
+
 class StorageError(RaybeadError):
     """A run's storage can't be read or written."""
 

@@ -1,8 +1,19 @@
 """What a job file may say."""
 
-from raybead.config.data import Data, LhcoSource, PythiaSource, Resonance, Source
+from raybead.config.data import (
+    BeadCsvSource,
+    Columns,
+    Data,
+    FileSource,
+    LhcoSource,
+    ParquetSource,
+    PythiaSource,
+    Resonance,
+    RootSource,
+    Source,
+)
 from raybead.config.hunt import Hunt, Score
-from raybead.config.jets import Jets, Prepare
+from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
 from raybead.config.model import (
     ChamferLoss,
@@ -16,6 +27,13 @@ from raybead.config.model import (
 from raybead.config.train import Train
 
 __all__ = [
+    "Substructure",
+    "SoftDrop",
+    "RootSource",
+    "ParquetSource",
+    "FileSource",
+    "Columns",
+    "BeadCsvSource",
     "ChamferLoss",
     "Data",
     "EdgeNetModel",

@@ -1,10 +1,11 @@
-"""``[data.background]`` and ``[data.search]``: where events come from."""
+"""``[data.background]``, ``[data.search]``, ``[data.signal]``: where events come from."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -16,26 +17,103 @@ from pydantic import (
 from raybead.config.section import Section
 
 
-class LhcoSource(Section):
-    """A file in the LHC Olympics 2020 layout: one row of 700 x (pT, eta, phi) an event."""
+class FileSource(Section):
+    """What every source that reads files can say."""
+
+    path: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    """A file, a folder, a pattern with ``*`` or ``?``, or several of these; local or fsspec URIs.
+    Files are read in this order; those of a folder or pattern in the order of their names."""
+    generator: str | None = None
+    """Label of the generator (or of the process) that made the events."""
+    truth: Annotated[int, Field(ge=0, le=99)] | None = None
+    """Class of all events, 0 for background, where it is known otherwise than from the files."""
+    bad_rows: Literal["refuse", "drop"] = "refuse"
+    """What a row that can't be an event does: end the job, or be dropped and counted."""
+    max_abs_eta: PositiveFloat = 6.0
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+
+class LhcoSource(FileSource):
+    """Files in the LHC Olympics 2020 layout: one row of 700 x (pT, eta, phi) an event."""
 
     source: Literal["lhco"]
-    path: str
     labels: str | None = None
     """A master key: one label a line in file order. It stands for the label column."""
     start: NonNegativeInt = 0
     stop: PositiveInt | None = None
     """Rows ``start <= row < stop`` are read; to the end of the file if not given."""
-    bad_rows: Literal["refuse", "drop"] = "refuse"
-    """What a row with NaN, negative pT or |eta| out of reach does: end the job, or count."""
-    max_abs_eta: PositiveFloat = 6.0
-    generator: str | None = None
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> LhcoSource:
         if self.stop is not None and self.stop <= self.start:
             raise ValueError(f"stop = {self.stop} leaves no row from start = {self.start}")
         return self
+
+
+class BeadCsvSource(FileSource):
+    """Ragged CSV as BEAD reads it: an event a row, its jets one behind another.
+
+    ``evtwt, met, metphi, njets``, then for each jet ``npart, isbtagged`` and npart times
+    ``pid, pt, eta, phi``.
+    """
+
+    source: Literal["bead_csv"]
+    names: Literal["bead", "free"] = "bead"
+    """bead: of a folder or pattern, ``bkg_train*`` are background, ``bkg_test*`` and
+    ``sig_test*`` search, and what follows in a name is the generator; free: names say nothing."""
+
+
+class Columns(Section):
+    """Names of columns or branches; a dot reaches into a struct (``jets.constituents.pt``).
+
+    ``pt``, ``eta`` and ``phi`` of particles are lists an event, or lists of lists: then the
+    jets are ready-made.
+    """
+
+    pt: str
+    eta: str
+    phi: str
+    pid: str | None = None
+    weight: str | None = None
+    met: str | None = None
+    met_phi: str | None = None
+    truth: str | None = None
+    btag: str | None = None
+    """A list an event with a value a jet, as those below."""
+    jet_pt: str | None = None
+    jet_eta: str | None = None
+    jet_phi: str | None = None
+    jet_mass: str | None = None
+    """Momenta of ready-made jets; their constituents' sums if none is given."""
+    unit: Literal["GeV", "MeV"] = "GeV"
+    """Of momenta and masses."""
+
+    @model_validator(mode="after")
+    def _momenta_are_whole(self) -> Columns:
+        given = [self.jet_pt, self.jet_eta, self.jet_phi, self.jet_mass]
+        if any(given) and not all(given):
+            raise ValueError("jet_pt, jet_eta, jet_phi and jet_mass come together, or none does")
+        return self
+
+
+class ParquetSource(FileSource):
+    """Parquet: raybead's own events, or nested columns that ``columns`` maps."""
+
+    source: Literal["parquet"]
+    columns: Columns | None = None
+    """Of raybead's own events if not given."""
+
+
+class RootSource(FileSource):
+    """ROOT trees, through uproot (the ``root`` extra)."""
+
+    source: Literal["root"]
+    tree: str | None = None
+    """Path of the tree; the only one in a file if not given."""
+    columns: Columns
 
 
 class Resonance(Section):
@@ -74,22 +152,51 @@ class PythiaSource(Section):
     """Further Pythia settings, as its ``readString`` takes them."""
 
 
-Source = Annotated[LhcoSource | PythiaSource, Field(discriminator="source")]
+Source = Annotated[
+    LhcoSource | BeadCsvSource | ParquetSource | RootSource | PythiaSource,
+    Field(discriminator="source"),
+]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, (dict, Section)) else value
+
+
+Sources = Annotated[tuple[Source, ...], BeforeValidator(_as_list), Field(min_length=1)]
+"""A table, or an array of tables whose events are read one behind another."""
 
 
 class Data(Section):
     """Background trains; search is hunted in."""
 
-    background: Source
-    search: Source
+    background: Sources
+    search: Sources
+    signal: Annotated[tuple[Source, ...], BeforeValidator(_as_list)] = ()
+    """Simulated signal that joins the search sample with truth 1: an evaluation."""
+
+    @property
+    def searched(self) -> tuple[Source, ...]:
+        """All sources of the search sample, signal last and labelled."""
+        return (
+            *self.search,
+            *(
+                source
+                if isinstance(source, PythiaSource)
+                else source.model_copy(update={"truth": 1})
+                for source in self.signal
+            ),
+        )
 
     @model_validator(mode="after")
-    def _no_event_is_in_both(self) -> Data:
-        ours, theirs = self.background, self.search
-        both = isinstance(ours, PythiaSource) and isinstance(theirs, PythiaSource)
-        if both and ours.seed == theirs.seed:  # type: ignore[union-attr]
+    def _no_event_is_made_twice(self) -> Data:
+        made = [
+            source
+            for source in (*self.background, *self.searched)
+            if isinstance(source, PythiaSource)
+        ]
+        if len({source.seed for source in made}) < len(made):
             raise ValueError(
-                "background and search both have the same seed: the same events would"
-                " train the model and be hunted in"
+                "two Pythia sources have the same seed: the same events would come twice,"
+                " and could train the model and be hunted in"
             )
         return self

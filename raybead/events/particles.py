@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Axes: E events, T particles of all events together.
+from raybead.events.kinematics import Momenta
+
+# Axes: E events, T particles of all events together, J jets of all events together.
+
+
+@dataclass(frozen=True)
+class GivenJets:
+    """Jets that come ready-made: J of all events together, their particles side by side."""
+
+    offsets: NDArray[np.int64]
+    """[E + 1] jets of each event"""
+    constituents: NDArray[np.int64]
+    """[J + 1] particles of each jet; every particle belongs to one"""
+    btag: NDArray[np.float32] | None = None
+    """[J] None where it is unknown"""
+    momenta: Momenta | None = None
+    """[J] None where a jet's momentum is its constituents' sum"""
 
 
 @dataclass(frozen=True)
@@ -15,7 +32,7 @@ class Particles:
     """Particles of E events as flat arrays; event e owns ``offsets[e]:offsets[e + 1]``."""
 
     event: NDArray[np.int64]
-    """[E] global position of each event in its source."""
+    """[E] global position of each event in its source"""
     offsets: NDArray[np.int64]
     """[E + 1]"""
     pt: NDArray[np.float64]
@@ -24,10 +41,22 @@ class Particles:
     """[T] pseudorapidity; particles are massless"""
     phi: NDArray[np.float64]
     """[T] radians in [-pi, pi]"""
+    pid: NDArray[np.int32] | None = None
+    """[T] PDG numbers; None where they are unknown"""
     truth: NDArray[np.int8] | None = None
-    """[E] label; None where it is unknown"""
-    generator: str | None = None
+    """[E] class; None where it is unknown"""
+    weight: NDArray[np.float64] | None = None
+    """[E] None where every event counts as one"""
+    met: NDArray[np.float32] | None = None
+    """[E] missing transverse momentum, GeV; None where it is unknown"""
+    met_phi: NDArray[np.float32] | None = None
+    """[E] its azimuth, radians"""
+    jets: GivenJets | None = None
+    """None where jets are yet to be found"""
+    generator: str | NDArray[np.object_] | None = None
+    """Of all events, or [E] of each (None where it is unknown)"""
     source: str = ""
+    """Where the events come from: a path, URI, or generator"""
 
     def __len__(self) -> int:
         return len(self.event)
@@ -38,6 +67,10 @@ class Particles:
             return self
         counts = np.diff(self.offsets)
         kept = np.repeat(keep, counts)
+
+        def per_event(values: Any) -> Any:
+            return values[keep] if isinstance(values, np.ndarray) else values
+
         return replace(
             self,
             event=self.event[keep],
@@ -45,8 +78,25 @@ class Particles:
             pt=self.pt[kept],
             eta=self.eta[kept],
             phi=self.phi[kept],
-            truth=None if self.truth is None else self.truth[keep],
+            pid=None if self.pid is None else self.pid[kept],
+            truth=per_event(self.truth),
+            weight=per_event(self.weight),
+            met=per_event(self.met),
+            met_phi=per_event(self.met_phi),
+            generator=per_event(self.generator),
+            jets=None if self.jets is None else _select_jets(self.jets, keep),
         )
+
+
+def _select_jets(jets: GivenJets, keep: NDArray[np.bool_]) -> GivenJets:
+    per_event = np.diff(jets.offsets)
+    kept = np.repeat(keep, per_event)
+    return GivenJets(
+        offsets=offsets_of(per_event[keep]),
+        constituents=offsets_of(np.diff(jets.constituents)[kept]),
+        btag=None if jets.btag is None else jets.btag[kept],
+        momenta=None if jets.momenta is None else jets.momenta.take(np.flatnonzero(kept)),
+    )
 
 
 def offsets_of(counts: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -182,6 +182,36 @@ def open_input(uri: str) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", file)
 
 
+def found_files(uri: str) -> tuple[bool, list[str]]:
+    """The files that a path stands for, in the order of their names.
+
+    Args:
+        uri: of a file, a folder (the files directly in it), or a pattern with ``*`` or ``?``.
+
+    Returns:
+        Whether it stands for several (a folder or pattern), and the files' absolute URIs.
+
+    Raises:
+        InputError: there is none.
+    """
+    uri = absolute(uri)
+    fs, path = _filesystem(uri, InputError)
+    pattern = any(sign in path for sign in "*?[") and not fs.exists(path)
+    try:
+        if not pattern and not fs.isdir(path):
+            return False, [uri]
+        inside = fs.glob(path) if pattern else fs.ls(path, detail=False)
+        files = sorted(str(entry) for entry in inside if fs.isfile(entry))
+    except FileNotFoundError:
+        raise InputError(f"{uri}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{uri}: can't be read: {error}") from None
+    files = [file for file in files if not file.rpartition("/")[2].startswith(".")]
+    if not files:
+        raise InputError(f"{uri}: no file {'matches' if pattern else 'in this folder'}")
+    return True, [file if "://" not in uri else str(fs.unstrip_protocol(file)) for file in files]
+
+
 def fingerprint(uri: str) -> str:
     """A short string that changes when an input file does, without reading it whole.
 

@@ -9,39 +9,48 @@ from raybead.config import LhcoSource, PythiaSource, Source
 from raybead.events.particles import Particles
 from raybead.events.sources.lhco import LhcoReader
 from raybead.events.sources.pythia import PythiaGenerator
+from raybead.events.span import Span
 
 
 class EventSource(Protocol):
-    """Rows of raw events, read range by range."""
+    """Events of one file, or of one generator, read span by span."""
 
-    def ranges(self, rows_per_task: int) -> list[tuple[int, int]]:
-        """Row ranges that cover the source, each for one task, in order.
+    def spans(self, rows_per_task: int) -> list[Span]:
+        """Spans that cover the events, in order, each of ``rows_per_task`` at most.
 
         Raises:
             InputError: what the source reads isn't what it should be.
         """
         ...
 
-    def read(self, start: int, stop: int) -> tuple[Particles, Mapping[str, int]]:
-        """Rows ``start:stop``, and how many of them each named cut of the source dropped.
+    def read(self, span: Span) -> tuple[Particles, Mapping[str, int]]:
+        """The events of a span, and how many each named cut of the source dropped.
 
         Raises:
             InputError: naming file, row and reason.
+            DamagedError: the span can't be read at all.
         """
         ...
 
     def depends(self) -> dict[str, object]:
-        """What the events follow from: the part of the job, and the inputs' fingerprints."""
+        """What the events follow from: the part of the job, and the file's fingerprint."""
         ...
 
 
 def open_source(config: Source) -> EventSource:
-    """The source that a job file's ``[data.*]`` section describes."""
+    """The source of one file or generator.
+
+    Args:
+        config: a ``[data.*]`` section whose ``path`` is a single file; see
+            :mod:`raybead.events.sample` for folders and patterns.
+    """
     match config:
         case LhcoSource():
             return LhcoReader(config)
         case PythiaSource():
             return PythiaGenerator(config)
+        case _:
+            raise NotImplementedError
 
 
 __all__ = ["EventSource", "open_source"]

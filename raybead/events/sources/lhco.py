@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raybead.config import LhcoSource
-from raybead.errors import InputError
+from raybead.errors import DamagedError, InputError
 from raybead.events.lhco_file import MAX_PARTICLES, N_COLUMNS
 from raybead.events.particles import Particles, offsets_of, wrap_phi
+from raybead.events.span import Span, even_spans
 from raybead.storage import absolute, fingerprint, open_input
 
 
@@ -45,9 +46,10 @@ class LhcoReader:
 
     def __init__(self, config: LhcoSource) -> None:
         self.config = config
-        self.uri = absolute(config.path)
+        (path,) = config.paths
+        self.uri = absolute(path)
 
-    def ranges(self, rows_per_task: int) -> list[tuple[int, int]]:
+    def spans(self, rows_per_task: int) -> list[Span]:
         with _open(self.uri) as file:
             layout = find_layout(file, self.uri)
         if self.config.start >= layout.n_rows:
@@ -61,12 +63,10 @@ class LhcoReader:
         if self.config.labels is not None:
             self._master_key(layout.n_rows)
         stop = layout.n_rows if self.config.stop is None else self.config.stop
-        return [
-            (first, min(first + rows_per_task, stop))
-            for first in range(self.config.start, stop, rows_per_task)
-        ]
+        return even_spans(self.config.start, stop, rows_per_task)
 
-    def read(self, start: int, stop: int) -> tuple[Particles, Mapping[str, int]]:
+    def read(self, span: Span) -> tuple[Particles, Mapping[str, int]]:
+        start, stop = span.start, span.stop
         with _open(self.uri) as file:
             layout = find_layout(file, self.uri)
             rows, label = _read_rows(file, layout, self.uri, start, stop)
@@ -76,6 +76,8 @@ class LhcoReader:
             truth = self._master_key(layout.n_rows)[start:stop][good]
         elif label is not None:
             truth = _as_truth(label[good], self.uri, np.arange(start, stop)[good])
+        if truth is None and self.config.truth is not None:
+            truth = np.full(int(good.sum()), self.config.truth, np.int8)
         grid_E73 = rows[:, :N_COLUMNS].reshape(-1, MAX_PARTICLES, 3)[good]
         present_E7 = grid_E73[..., 0] > 0
         flat_T3 = grid_E73[present_E7]
@@ -219,7 +221,7 @@ def _read_rows(
         part = held[layout.values][start:stop]
         apart = None if layout.label is None else held[layout.label][start:stop]
     except (OSError, RuntimeError) as error:
-        raise InputError(
+        raise DamagedError(
             f"{uri}: rows {start} to {stop - 1} can't be read, the file is damaged: {error}"
         ) from None
     if layout.values_field is not None:

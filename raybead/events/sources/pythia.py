@@ -15,6 +15,7 @@ from raybead.config import PythiaSource
 from raybead.errors import InputError
 from raybead.events.clustering import leading_pt_eta
 from raybead.events.particles import Particles, offsets_of, wrap_phi
+from raybead.events.span import Span, even_spans
 
 GENERATOR = "pythia8"
 MAX_ETA = 2.5
@@ -39,13 +40,12 @@ class PythiaGenerator:
     def __init__(self, config: PythiaSource) -> None:
         self.config = config
 
-    def ranges(self, rows_per_task: int) -> list[tuple[int, int]]:
+    def spans(self, rows_per_task: int) -> list[Span]:
         del rows_per_task  # a slice is a task: its size is part of what fixes the events
-        step, stop = self.config.slice_events, self.config.events
-        return [(first, min(first + step, stop)) for first in range(0, stop, step)]
+        return even_spans(0, self.config.events, self.config.slice_events)
 
-    def read(self, start: int, stop: int) -> tuple[Particles, Mapping[str, int]]:
-        config = self.config
+    def read(self, span: Span) -> tuple[Particles, Mapping[str, int]]:
+        config, start, stop = self.config, span.start, span.stop
         number = start // config.slice_events
         placing, background_seed, signal_seed = np.random.SeedSequence(
             [config.seed, number]

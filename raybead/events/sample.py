@@ -1,0 +1,156 @@
+"""A sample: the events of all sources of a role, one behind another.
+
+Files of folders and patterns are found here, and events get their position in the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from raybead.config import BeadCsvSource, FileSource, LhcoSource, PythiaSource, Source
+from raybead.errors import InputError
+from raybead.events.sources import open_source
+from raybead.events.sources.bead_csv import told_by_name
+from raybead.events.span import Span
+from raybead.storage import found_files, open_input
+
+Role = Literal["background", "search"]
+
+ROWS_A_TASK = 2000
+FILES_AT_MOST = 256
+ROWS_AT_MOST = 10_000
+"""Bounds of an automatic cut: a task's memory, and a sample's number of Parquet files."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A span of one of a sample's sources."""
+
+    source: Source
+    span: Span
+    offset: int
+    """Position in the sample of the source's row 0."""
+
+    @property
+    def start(self) -> int:
+        """Position in the sample of the first event."""
+        return self.offset + self.span.start
+
+    @property
+    def stop(self) -> int:
+        return self.offset + self.span.stop
+
+
+@dataclass(frozen=True)
+class EventSample:
+    """Sources of single files or generators, in order."""
+
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def of(cls, configs: Sequence[Source], role: Role) -> EventSample:
+        """The sample of a role, with folders and patterns resolved.
+
+        Raises:
+            InputError: a path or pattern that nothing is found at.
+        """
+        return cls(tuple(source for config in configs for source in _files(config, role)))
+
+    def depends(self) -> list[dict[str, object]]:
+        """What the events follow from."""
+        return [open_source(source).depends() for source in self.sources]
+
+    def pieces(self, rows_per_task: int | Literal["auto"]) -> list[tuple[Piece, ...]]:
+        """Work for one task each: pieces of consecutive events, small files together.
+
+        Raises:
+            InputError: a source that isn't what it should be.
+        """
+        opened = [open_source(source) for source in self.sources]
+        if rows_per_task == "auto":
+            step = ROWS_A_TASK
+            spans = [source.spans(step) for source in opened]
+            rows = sum(len(span) for of_source in spans for span in of_source)
+            if rows > ROWS_A_TASK * FILES_AT_MOST:
+                step = min(ROWS_AT_MOST, -(-rows // FILES_AT_MOST))
+                spans = [source.spans(step) for source in opened]
+        else:
+            step = rows_per_task
+            spans = [source.spans(step) for source in opened]
+        pieces, offset = [], 0
+        for source, of_source in zip(self.sources, spans, strict=True):
+            pieces += [Piece(source, span, offset) for span in of_source]
+            offset += of_source[-1].stop
+        return list(_grouped(pieces, step))
+
+    def notes(self) -> list[str]:
+        """What a user should know of the files and may not: equal contents."""
+        files: dict[tuple[int, str], str] = {}
+        sizes: dict[int, list[str]] = {}
+        for source in self.sources:
+            if isinstance(source, FileSource):
+                (path,) = source.paths
+                with open_input(path) as stream:
+                    sizes.setdefault(stream.seek(0, 2), []).append(path)
+        notes = []
+        for size, paths in sizes.items():
+            for path in paths if len(paths) > 1 else ():
+                key = (size, _digest(path))
+                if key in files:
+                    notes.append(f"{path}: the same content as {files[key]}")
+                files.setdefault(key, path)
+        return notes
+
+
+def _grouped(pieces: list[Piece], step: int) -> Iterator[tuple[Piece, ...]]:
+    group: list[Piece] = []
+    for piece in pieces:
+        # A generator's slices are work enough each.
+        alone = isinstance(piece.source, PythiaSource)
+        if group and (alone or sum(len(p.span) for p in group) + len(piece.span) > step):
+            yield tuple(group)
+            group = []
+        group.append(piece)
+    if group:
+        yield tuple(group)
+
+
+def _files(config: Source, role: Role) -> Iterator[Source]:
+    if isinstance(config, PythiaSource):
+        yield config
+        return
+    found = []
+    for path in config.paths:
+        several, files = found_files(path)
+        for file in files:
+            told = told_by_name(file) if isinstance(config, BeadCsvSource) else None
+            if isinstance(config, BeadCsvSource) and config.names == "free":
+                told = None
+            if told is None:
+                found.append(config.model_copy(update={"path": file}))
+            elif not several or told.role == role:
+                known = {
+                    "truth": told.truth if config.truth is None else config.truth,
+                    "generator": told.generator if config.generator is None else config.generator,
+                }
+                found.append(config.model_copy(update={"path": file, **known}))
+    if not found:
+        raise InputError(f"{', '.join(config.paths)}: no file whose name says {role}")
+    if isinstance(config, LhcoSource) and len(found) > 1:
+        for key in ("labels", "stop"):
+            if getattr(config, key) is not None:
+                raise InputError(
+                    f"{', '.join(config.paths)}: {key} goes with a single file, not {len(found)}"
+                )
+    yield from found
+
+
+def _digest(path: str) -> str:
+    content = hashlib.blake2b()
+    with open_input(path) as stream:
+        while part := stream.read(1 << 22):
+            content.update(part)
+    return content.hexdigest()
