@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from raybead.config import Job, Source, dump_job, parse_job
+from raybead.config import FileSource, Job, dump_job, parse_job
 from raybead.console import Console, Tick
 from raybead.distributed.session import Cluster, session
 from raybead.errors import RunError
-from raybead.events import open_source
+from raybead.events import EventSample
 from raybead.report import write_report
 from raybead.storage import JOB, Folder, Role, Stage
 
@@ -43,16 +43,14 @@ class Stages:
         run = run_folder(job)
         jets = job.jets.model_dump(mode="json")
 
-        def events(role: Role, source: Source) -> Stage:
-            facts = {**open_source(source).depends()}
+        def events(role: Role) -> Stage:
             return Stage(
                 run,
                 "events/background" if role == "background" else "events/search",
-                {"data": facts, "jets": jets},
+                {"data": sample_of(job, role).depends(), "jets": jets},
             )
 
-        background = events("background", job.data.background)
-        search = events("search", job.data.search)
+        background, search = events("background"), events("search")
         model = Stage(
             run,
             "model",
@@ -88,6 +86,16 @@ class Stages:
         )
         report = Stage(run, "figures", {"hunt": hunt.key, "model": model.key})
         return cls(background, search, model, scores, hunt, report)
+
+
+def sample_of(job: Job, role: Role) -> EventSample:
+    """All events of a role.
+
+    Raises:
+        InputError: a path that nothing is found at.
+    """
+    sources = job.data.background if role == "background" else job.data.searched
+    return EventSample.of(sources, role)
 
 
 def run_folder(job: Job) -> Folder:
@@ -136,15 +144,19 @@ def execute(
     if in_throwaway_folder():
         console.say(f"the run is kept in {run}")
     _refuse_foreign(run, job, overwrite)
-    every = _steps(job, stages)
+    every = _steps(job, stages, console)
     steps = every[: LAST_STEP[verb]]
-    # A file that can't be read is noticed before hours are spent on the other.
-    for source, stage in (
-        (job.data.background, stages.background),
-        (job.data.search, stages.search),
-    ):
+    # A file that can't be read is noticed before hours are spent on the others.
+    both: tuple[tuple[Role, Stage], ...] = (
+        ("background", stages.background),
+        ("search", stages.search),
+    )
+    for role, stage in both:
         if stage.why_stale() is not None:
-            open_source(source).ranges(job.prepare.rows_per_task)
+            sample = sample_of(job, role)
+            sample.pieces(job.prepare.rows_per_task)
+            for note in sample.notes():
+                console.say(f"{role}: {note}")
     run.write(JOB, dump_job(job).encode())
     for _, stage, _ in every:
         stage.mark()
@@ -173,17 +185,17 @@ def _do(title: str, stage: Stage, work: Work, cluster: Cluster, console: Console
     stage.finish({**facts, "seconds": round(time.monotonic() - started, 1)})
 
 
-def _steps(job: Job, stages: Stages) -> list[tuple[str, Stage, Work]]:
+def _steps(job: Job, stages: Stages, console: Console) -> list[tuple[str, Stage, Work]]:
     return [
         (
             "prepare background",
             stages.background,
-            lambda _, tick: _prepare(job, job.data.background, stages.background, tick),
+            lambda _, tick: _prepare(job, "background", stages.background, console, tick),
         ),
         (
             "prepare search",
             stages.search,
-            lambda _, tick: _prepare(job, job.data.search, stages.search, tick),
+            lambda _, tick: _prepare(job, "search", stages.search, console, tick),
         ),
         ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, tick)),
         ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
@@ -192,11 +204,16 @@ def _steps(job: Job, stages: Stages) -> list[tuple[str, Stage, Work]]:
     ]
 
 
-def _prepare(job: Job, source: Source, stage: Stage, tick: Tick) -> Mapping[str, Any]:
+def _prepare(
+    job: Job, role: Role, stage: Stage, console: Console, tick: Tick
+) -> Mapping[str, Any]:
     from raybead.distributed.prepare import prepare  # after the session has set Ray up
 
-    cutflow = prepare(source, job.jets, job.prepare, stage.beside, tick)
-    return {"cutflow": cutflow.as_dict(), "bytes": stage.beside.size()}
+    pieces = sample_of(job, role).pieces(job.prepare.rows_per_task)
+    prepared = prepare(pieces, job.jets, job.prepare, stage.beside, tick)
+    for fault in prepared.faults:
+        console.say(f"prepare {role}: left out: {fault}")
+    return {**prepared.as_dict(), "bytes": stage.beside.size()}
 
 
 def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
@@ -258,6 +275,9 @@ def _refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:
 def _identity(job: Job) -> dict[str, str]:
     """What makes two jobs the same analysis with other settings, rather than two analyses."""
     return {
-        role: f"{source.source}:{getattr(source, 'path', '')}"
-        for role, source in (("background", job.data.background), ("search", job.data.search))
+        role: ", ".join(
+            f"{source.source}:{','.join(source.paths) if isinstance(source, FileSource) else ''}"
+            for source in sources
+        )
+        for role, sources in (("background", job.data.background), ("search", job.data.searched))
     }

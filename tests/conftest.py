@@ -9,9 +9,7 @@ import pytest
 from made import make_particles
 
 from raybead.config import Jets
-from raybead.events import Particles, write_lhco
-from raybead.events.clustering import cluster
-from raybead.events.schema import event_table
+from raybead.events import Particles, event_table, make_jets, write_lhco
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +20,7 @@ def particles() -> Particles:
 @pytest.fixture(scope="session")
 def event_rows(particles):
     """The particles as rows of the event schema."""
-    return event_table(cluster(particles, Jets()))
+    return event_table(make_jets(particles, Jets()))
 
 
 @pytest.fixture(scope="session")

@@ -90,12 +90,28 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    here = raw
-    for part in parts[:-1]:
-        here = here.setdefault(part, {})
-        if not isinstance(here, dict):
+    here: Any = raw
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(here, list):
+            here = here[_place(part, here, override)]
+        else:
+            here = here.setdefault(part, {})
+        if not isinstance(here, (dict, list)):
             raise JobError(f"--set {override!r}: {part} is a value, not a section")
-    here[parts[-1]] = parsed
+        if isinstance(here, list) and not parts[depth + 1].isdigit():
+            raise JobError(
+                f"--set {override!r}: {part} is a list of {len(here)}; say which, as {part}.0"
+            )
+    if isinstance(here, list):
+        here[_place(parts[-1], here, override)] = parsed
+    else:
+        here[parts[-1]] = parsed
+
+
+def _place(part: str, held: list[Any], override: str) -> int:
+    if not part.isdigit() or int(part) >= len(held):
+        raise JobError(f"--set {override!r}: {part!r} is no place in a list of {len(held)}")
+    return int(part)
 
 
 def _first_fault(error: ValidationError, raw: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from raybead.config import PythiaSource
 from raybead.distributed.session import Cluster
 from raybead.distributed.stream import Tick
 from raybead.errors import InputError, RaybeadError
-from raybead.events import Labels, Particles, open_source, write_lhco
+from raybead.events import Labels, Particles, Span, open_source, write_lhco
 
 
 def generate(
@@ -24,23 +24,23 @@ def generate(
 
 
 def _slices(source: PythiaSource, cluster: Cluster, tick: Tick) -> Iterator[Particles]:
-    ranges = open_source(source).ranges(source.slice_events)
+    spans = open_source(source).spans(source.slice_events)
     # A few more in flight than there are CPUs, so that memory stays bounded.
     flying: deque[Any] = deque()
-    todo = iter(ranges)
-    for done in range(len(ranges)):
+    todo = iter(spans)
+    for done in range(len(spans)):
         while len(flying) < cluster.cpus + 2 and (piece := next(todo, None)) is not None:
-            flying.append(_slice.remote(source, *piece))
+            flying.append(_slice.remote(source, piece))
         made: Any = ray.get(flying.popleft())
         if isinstance(made, str):
             raise InputError(made)
-        tick(done + 1, len(ranges), "slices")
+        tick(done + 1, len(spans), "slices")
         yield made
 
 
 @ray.remote
-def _slice(source: PythiaSource, start: int, stop: int) -> Particles | str:
+def _slice(source: PythiaSource, span: Span) -> Particles | str:
     try:
-        return open_source(source).read(start, stop)[0]
+        return open_source(source).read(span)[0]
     except RaybeadError as error:
         return str(error)

@@ -7,54 +7,66 @@ from typing import Any
 import pyarrow as pa
 from ray.data import TaskPoolStrategy
 
-from raybead.config import Jets, Prepare, Source
+from raybead.config import Jets
+from raybead.config import Prepare as PrepareConfig
 from raybead.distributed.stream import Tick, attempt, outcomes
-from raybead.errors import InputError, StorageError
-from raybead.events import Cutflow, Shard, finished_shards, open_source, prepare_shard
+from raybead.errors import DamagedError, InputError, StorageError
+from raybead.events import Cutflow, Piece
+from raybead.preparing import Prepared, Shard, finished_shards, prepare_shard
 from raybead.storage import Folder
 
 
-def prepare(source: Source, jets: Jets, prepare: Prepare, folder: Folder, tick: Tick) -> Cutflow:
-    """Prepare all events of a source.
+def prepare(
+    pieces: list[tuple[Piece, ...]],
+    jets: Jets,
+    config: PrepareConfig,
+    folder: Folder,
+    tick: Tick,
+) -> Prepared:
+    """Prepare all events of a sample.
 
     Files that an earlier try left whole are kept: they hold what would be written again.
 
     Args:
-        source: of the events.
-        jets: what is made of them.
-        prepare: how the work is cut up.
-        folder: that the files go to, one a row range, named by it.
-        tick: told of row ranges done.
+        pieces: of the sample, for one task each.
+        jets: what is made of the events.
+        config: workers, and what becomes of rows that can't be read.
+        folder: that the files go to, one a task, named by its events.
+        tick: told of files done.
 
     Returns:
-        The counts of all cuts over all row ranges.
+        The counts of all cuts, and why rows couldn't be read.
 
     Raises:
         InputError: a row can't be an event, or no event passes the cuts.
+        DamagedError: nothing can be read, or a part and the job says to stop.
         StorageError: files can't be written.
     """
-    ranges = open_source(source).ranges(prepare.rows_per_task)
-    shards = [Shard(start, stop, folder) for start, stop in ranges]
+    shards = [Shard(of_task, folder) for of_task in pieces]
     folder.make()
-    counts = finished_shards(shards)
-    missing = [shard for shard in shards if shard.name not in counts]
-    tick(len(counts), len(shards), "row ranges")
+    done = finished_shards(shards)
+    missing = [shard for shard in shards if shard.name not in done]
+    tick(len(done), len(shards), "files of events")
     if missing:
         options: dict[str, Any] = {}
-        if prepare.workers != "auto":
+        if config.workers != "auto":
             # Ray Data warns of more workers than pieces.
-            options["compute"] = TaskPoolStrategy(size=min(prepare.workers, len(missing)))
+            options["compute"] = TaskPoolStrategy(size=min(config.workers, len(missing)))
         results = outcomes(
             len(missing),
-            _prepare_pieces,
-            fn_kwargs={"source": source, "jets": jets, "shards": missing},
+            _prepare_shards,
+            fn_kwargs={
+                "jets": jets,
+                "shards": missing,
+                "tolerant": config.damaged == "report",
+            },
             num_cpus=1,
             max_retries=2,  # Ray's default is for ever, and a file that crashes it always would
             **options,
         )
-        for piece, cutflow in results:
-            counts[missing[piece].name] = Cutflow.from_dict(cutflow)
-            tick(len(counts), len(shards), "row ranges")
+        for number, prepared in results:
+            done[missing[number].name] = Prepared.from_dict(prepared)
+            tick(len(done), len(shards), "files of events")
     seen = set(folder.names())
     unseen = [shard.name for shard in shards if shard.name not in seen]
     if unseen:
@@ -62,14 +74,21 @@ def prepare(source: Source, jets: Jets, prepare: Prepare, folder: Folder, tick: 
             f"{folder}: {len(unseen)} of {len(shards)} files that workers wrote aren't there:"
             " this machine and the workers don't share the folder; give output as a URI"
         )
-    total = Cutflow.total(counts[shard.name] for shard in shards)
-    if total.written == 0:
-        drops = ", ".join(f"{n} by '{cut}'" for cut, n in total.dropped.items() if n)
-        raise InputError(f"none of the {total.read} events read passes the cuts: {drops}")
+    in_order = [done[shard.name] for shard in shards]
+    total = Prepared(
+        Cutflow.total(prepared.cutflow for prepared in in_order),
+        tuple(fault for prepared in in_order for fault in prepared.faults),
+    )
+    cutflow = total.cutflow
+    if cutflow.written == 0:
+        if total.faults:
+            raise DamagedError(total.faults[0])
+        drops = ", ".join(f"{n} by '{cut}'" for cut, n in cutflow.dropped.items() if n)
+        raise InputError(f"none of the {cutflow.read} events read passes the cuts: {drops}")
     return total
 
 
-def _prepare_pieces(
-    pieces: pa.Table, *, source: Source, jets: Jets, shards: list[Shard]
+def _prepare_shards(
+    pieces: pa.Table, *, jets: Jets, shards: list[Shard], tolerant: bool
 ) -> pa.Table:
-    return attempt(pieces, lambda i: prepare_shard(source, jets, shards[i]).as_dict())
+    return attempt(pieces, lambda i: prepare_shard(shards[i], jets, tolerant=tolerant).as_dict())

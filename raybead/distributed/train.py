@@ -21,7 +21,7 @@ from raybead.config import Job, Train
 from raybead.distributed.board import Board, post, watched
 from raybead.distributed.session import Cluster
 from raybead.errors import RaybeadError, TrainingError
-from raybead.events import read_parquet
+from raybead.events import read_parquet, row_count
 from raybead.graphs import COLUMNS, JetBatch, Scaling, collate
 from raybead.models import Bundle, Recipe
 from raybead.storage import Folder
@@ -126,18 +126,27 @@ def _reason(error: BaseException) -> str:
     return lines[-1].strip() if lines else type(inner).__name__
 
 
-def load_jets(events: Folder, job: Job) -> JetBatch:
-    """Jets of a folder of prepared events that training may look at, features unscaled."""
-    parts = []
-    left = job.train.max_events
-    for name in events.names(".parquet"):
-        table = read_parquet(events.read(name), f"{events}/{name}", COLUMNS).slice(0, left)
-        if len(table):
-            parts.append(collate(table, job.graph))
-        left = None if left is None else left - len(table)
-        if left == 0:
-            break
-    return JetBatch.cat(parts)
+def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:
+    """Jets of a folder of prepared events that training may look at, features unscaled.
+
+    Where a job caps them, every file gives its share: generators lie one behind another.
+    """
+    files = events.names(".parquet")
+    rows = [row_count(events.read(name), f"{events}/{name}") for name in files]
+    total = sum(rows)
+    wanted = total if job.train.max_events is None else min(job.train.max_events, total)
+    parts, generators, seen, taken = [], [], 0, 0
+    for name, n in zip(files, rows, strict=True):
+        seen += n
+        share = wanted * seen // max(total, 1) - taken
+        taken += share
+        if share == 0:
+            continue
+        table = read_parquet(events.read(name), f"{events}/{name}", COLUMNS).slice(0, share)
+        new = table.column("generator").drop_null().unique().to_pylist()
+        generators += [label for label in new if label not in generators]
+        parts.append(collate(table, job.graph, tuple(generators)))
+    return JetBatch.cat(parts), tuple(generators)
 
 
 class _RayTeam:
@@ -165,7 +174,7 @@ def _train_worker(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
-    jets = load_jets(events, job)
+    jets, generators = load_jets(events, job)
     split = split_by_event(jets.event_B, job.train, job.seed)
     scaling = Scaling.fit(job.graph, jets.select(split.train).x_TF)
     jets = scaling.apply(jets)
@@ -202,6 +211,10 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
             "validation_loss": progress.best_loss,
             "test_loss": None if math.isnan(test) else test,
             "jets": dict(zip(split._fields, map(len, split), strict=True)),
+            "generators": {
+                label: int((jets.generator_B == code).sum())
+                for code, label in enumerate(generators)
+            },
         },
         "metrics": {
             "history": [asdict(record) for record in progress.history],

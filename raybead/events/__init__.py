@@ -1,24 +1,45 @@
 """Raw files to events: sources, jets, kinematics, Parquet schema, generator."""
 
 from raybead.events.cutflow import Cutflow
+from raybead.events.jets import Constituents, JetEvents, make_jets, reduced
 from raybead.events.lhco_file import Labels, write_lhco
-from raybead.events.particles import Particles
-from raybead.events.schema import EVENT_SCHEMA, event_table, read_parquet, table_bytes, to_parquet
-from raybead.events.shard import Shard, finished_shards, prepare_shard
+from raybead.events.particles import GivenJets, Particles
+from raybead.events.sample import EventSample, Piece
+from raybead.events.schema import (
+    EVENT_SCHEMA,
+    JET,
+    counts_of,
+    event_schema,
+    event_table,
+    read_parquet,
+    row_count,
+    table_bytes,
+    to_parquet,
+)
 from raybead.events.sources import EventSource, open_source
+from raybead.events.span import Span
 
 __all__ = [
     "EVENT_SCHEMA",
+    "JET",
+    "Constituents",
     "Cutflow",
+    "EventSample",
     "EventSource",
+    "GivenJets",
+    "JetEvents",
     "Labels",
     "Particles",
-    "Shard",
+    "Piece",
+    "Span",
+    "counts_of",
+    "event_schema",
     "event_table",
-    "finished_shards",
+    "make_jets",
     "open_source",
-    "prepare_shard",
     "read_parquet",
+    "reduced",
+    "row_count",
     "table_bytes",
     "to_parquet",
     "write_lhco",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from raybead.errors import StorageError
-from raybead.events.clustering import JetEvents
-from raybead.events.cutflow import Cutflow
+from raybead.events.jets import Constituents, JetEvents
 
-CUTFLOW = b"raybead.cutflow"
-"""Key of the cutflow in a file's metadata: counts and events land together or not at all."""
+COUNTS = b"raybead.counts"
+"""Key of the counts in a file's metadata: counts and events land together or not at all."""
 
 
 def _field(name: str, kind: pa.DataType) -> pa.Field:
@@ -22,79 +25,129 @@ def _field(name: str, kind: pa.DataType) -> pa.Field:
 
 
 JET = pa.struct(
-    [_field(name, pa.float64()) for name in ("pt", "eta", "phi", "mass", "px", "py", "pz", "e")]
-)
-CONSTITUENT = pa.struct([_field(name, pa.float32()) for name in ("pt", "eta", "phi")])
-EVENT_SCHEMA = pa.schema(
     [
-        _field("event", pa.int64()),
-        _field("source", pa.string()),
-        pa.field("generator", pa.string()),
-        pa.field("truth", pa.int8()),
-        _field("weight", pa.float64()),
-        pa.field("met", pa.float32()),
-        pa.field("met_phi", pa.float32()),
-        _field("mjj", pa.float64()),
-        _field("jets", pa.list_(_field("item", JET))),
-        _field("constituents", pa.list_(_field("item", pa.list_(_field("item", CONSTITUENT))))),
+        *(_field(x, pa.float64()) for x in ("pt", "eta", "phi", "mass", "px", "py", "pz", "e")),
+        _field("n", pa.int32()),
+        pa.field("btag", pa.float32()),
     ]
 )
-"""Momenta and masses in GeV, angles in radians; ``constituents[i]`` belong to ``jets[i]``,
-leading first in both. ``truth`` is null where it is unknown."""
+CONSTITUENT = pa.struct(
+    [
+        *(_field(name, pa.float32()) for name in ("pt", "eta", "phi")),
+        pa.field("pid", pa.int32()),
+    ]
+)
 
 
-def event_table(events: JetEvents) -> pa.Table:
-    """Events as rows of :data:`EVENT_SCHEMA`, in their order, without a loop over them."""
-    particles = events.particles
-    n = len(particles)
-    momenta = events.momenta
-    jets = pa.StructArray.from_arrays(
-        [momenta.pt, momenta.eta, momenta.phi, momenta.mass, *momenta], fields=list(JET)
-    )
-    picked = events.constituents
-    constituents = pa.StructArray.from_arrays(
+def event_schema(measured: Iterable[str] = ()) -> pa.Schema:
+    """Columns of event rows: momenta and masses in GeV, angles in radians.
+
+    ``constituents[i]`` belong to ``jets[i]``, leading first in both; ``n`` counts a jet's
+    constituents before subjets stood for them or any were cut off. What is unknown is null.
+
+    Args:
+        measured: names of further float64 fields of a jet.
+    """
+    jet = pa.struct([*JET, *(_field(name, pa.float64()) for name in measured)])
+    return pa.schema(
         [
-            column[picked].astype(np.float32)
-            for column in (particles.pt, particles.eta, particles.phi)
+            _field("event", pa.int64()),
+            _field("source", pa.string()),
+            pa.field("generator", pa.string()),
+            pa.field("truth", pa.int8()),
+            _field("weight", pa.float64()),
+            pa.field("met", pa.float32()),
+            pa.field("met_phi", pa.float32()),
+            _field("mjj", pa.float64()),
+            _field("jets", pa.list_(_field("item", jet))),
+            _field(
+                "constituents", pa.list_(_field("item", pa.list_(_field("item", CONSTITUENT))))
+            ),
+        ]
+    )
+
+
+EVENT_SCHEMA = event_schema()
+
+
+def event_table(
+    events: JetEvents,
+    constituents: Constituents | None = None,
+    measured: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
+) -> pa.Table:
+    """Events as rows of :func:`event_schema`, in their order, without a loop over them.
+
+    Args:
+        events: E events with J jets in all.
+        constituents: that stand for the jets' own.
+        measured: further columns [J] of the jets.
+    """
+    particles, momenta, n = events.particles, events.momenta, len(events.particles)
+    schema = event_schema(measured)
+    list_of_jets, nested = schema.field("jets").type, schema.field("constituents").type
+    columns = [momenta.pt, momenta.eta, momenta.phi, momenta.mass, *momenta]
+    jets = pa.StructArray.from_arrays(
+        [
+            *columns,
+            pa.array(events.n, pa.int32()),
+            _or_null(events.btag, len(events.n), pa.float32()),
+            *measured.values(),
+        ],
+        fields=list(list_of_jets.value_type),
+    )
+    parts = events.constituents if constituents is None else constituents
+    inner = pa.StructArray.from_arrays(
+        [
+            *(column.astype(np.float32) for column in (parts.pt, parts.eta, parts.phi)),
+            _or_null(parts.pid, len(parts.pt), pa.int32()),
         ],
         fields=list(CONSTITUENT),
     )
     per_event = pa.array(np.arange(n + 1) * events.n_leading, pa.int32())
-    per_jet = pa.array(events.offsets, pa.int32())
-    unknown = pa.nulls(n, pa.float32())
-    list_of_jets = EVENT_SCHEMA.field("jets").type
-    nested = EVENT_SCHEMA.field("constituents").type
-    inner = pa.ListArray.from_arrays(per_jet, constituents, type=nested.value_type)
-    columns = [
-        pa.array(particles.event),
-        pa.repeat(pa.scalar(particles.source, pa.string()), n),
-        pa.repeat(pa.scalar(particles.generator, pa.string()), n),
-        pa.nulls(n, pa.int8())
-        if particles.truth is None
-        else pa.array(particles.truth, pa.int8()),
-        pa.array(np.ones(n)),
-        unknown,
-        unknown,
-        pa.array(events.mjj),
-        pa.ListArray.from_arrays(per_event, jets, type=list_of_jets),
-        pa.ListArray.from_arrays(per_event, inner, type=nested),
-    ]
-    return pa.Table.from_arrays(columns, schema=EVENT_SCHEMA)
+    per_jet = pa.ListArray.from_arrays(
+        pa.array(parts.offsets, pa.int32()), inner, type=nested.value_type
+    )
+    generator = particles.generator
+    return pa.Table.from_arrays(
+        [
+            pa.array(particles.event),
+            pa.repeat(pa.scalar(particles.source, pa.string()), n),
+            pa.array(generator, pa.string())
+            if isinstance(generator, np.ndarray)
+            else pa.repeat(pa.scalar(generator, pa.string()), n),
+            _or_null(particles.truth, n, pa.int8()),
+            pa.array(np.ones(n) if particles.weight is None else particles.weight),
+            _or_null(particles.met, n, pa.float32()),
+            _or_null(particles.met_phi, n, pa.float32()),
+            pa.array(events.mjj),
+            pa.ListArray.from_arrays(per_event, jets, type=list_of_jets),
+            pa.ListArray.from_arrays(per_event, per_jet, type=nested),
+        ],
+        schema=schema,
+    )
 
 
-def to_parquet(table: pa.Table, cutflow: Cutflow) -> bytes:
-    """A Parquet file's bytes, with the counts of its cuts in the metadata."""
-    counts = json.dumps(cutflow.as_dict()).encode()
-    table = table.replace_schema_metadata({CUTFLOW: counts})
+def _or_null(values: NDArray[Any] | None, n: int, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(n, kind) if values is None else pa.array(values, kind)
+
+
+def to_parquet(table: pa.Table, counts: Mapping[str, Any]) -> bytes:
+    """A Parquet file's bytes, with what became of the events read in the metadata."""
+    table = table.replace_schema_metadata({COUNTS: json.dumps(counts).encode()})
     sink = io.BytesIO()
     # Bytes of floats sorted by significance: their leading bytes repeat, so they pack.
-    floats = [f"constituents.list.element.list.element.{f.name}" for f in CONSTITUENT]
-    floats += [f"jets.list.element.{field.name}" for field in JET] + ["mjj"]
+    jet, constituent = "jets.list.element", "constituents.list.element.list.element"
+    fields = table.schema.field("jets").type.value_type
+    floats = [f"{constituent}.{name}" for name in ("pt", "eta", "phi")]
+    floats += [f"{jet}.{f.name}" for f in fields if f.type == pa.float64()] + ["mjj"]
     pq.write_table(
         table,
         sink,
         compression="zstd",
-        use_dictionary=["source", "generator", "truth", "weight"],  # type: ignore[arg-type]
+        use_dictionary=[  # type: ignore[arg-type]
+            *("source", "generator", "truth", "weight"),
+            *(f"{jet}.n", f"{jet}.btag", f"{constituent}.pid"),
+        ],
         use_byte_stream_split=floats,  # type: ignore[arg-type]  # stubs know only bool
     )
     return sink.getvalue()
@@ -119,10 +172,18 @@ def read_parquet(content: bytes, origin: str, columns: list[str] | None = None) 
         raise StorageError(f"{origin}: not a whole Parquet file: {error}") from None
 
 
-def cutflow_of(content: bytes, origin: str) -> Cutflow:
+def row_count(content: bytes, origin: str) -> int:
+    """Rows of a Parquet file's bytes."""
+    try:
+        return pq.read_metadata(pa.BufferReader(content)).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise StorageError(f"{origin}: not a whole Parquet file: {error}") from None
+
+
+def counts_of(content: bytes, origin: str) -> dict[str, Any]:
     """The counts that :func:`to_parquet` put into a file."""
     try:
         metadata = pq.read_schema(pa.BufferReader(content)).metadata
-        return Cutflow.from_dict(json.loads(metadata[CUTFLOW]))
+        return json.loads(metadata[COUNTS])
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:
         raise StorageError(f"{origin}: not a whole file of events: {error}") from None

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from raybead.config import Graph
+from raybead.events import JET
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs.features import node_features
 from raybead.graphs.jetbatch import JetBatch
 from raybead.observables import Spread, spread_about_axis
 
-COLUMNS = ["event", "jets", "constituents"]
+COLUMNS = ["event", "generator", "jets", "constituents"]
 """Columns of an event row that a batch is made of. Truth isn't among them."""
 
 
-def collate(table: pa.Table, graph: Graph) -> JetBatch:
+def collate(table: pa.Table, graph: Graph, generators: Sequence[str] | None = None) -> JetBatch:
     """All jets of a table of event rows, event after event, leading first.
 
     Args:
         table: rows of :data:`raybead.events.EVENT_SCHEMA`.
         graph: features and the cap on nodes; features aren't scaled here.
+        generators: whose places are the codes of the events' generators, -1 for another or
+            none; codes aren't made if not given.
     """
     jets, parts, sizes = _flatten(table)
     n = len(sizes)
@@ -50,7 +55,10 @@ def collate(table: pa.Table, graph: Graph) -> JetBatch:
         ),
         event_B=torch.from_numpy(np.repeat(events, per_event)),
         rank_B=torch.from_numpy(np.tile(np.arange(per_event), len(events))),
-        n_constituents_B=torch.from_numpy(sizes),
+        n_constituents_B=torch.from_numpy(_numpy(jets.field("n")).astype(np.int64)),
+        generator_B=None
+        if generators is None
+        else torch.from_numpy(np.repeat(_codes(table, generators), per_event)),
     )
 
 
@@ -61,16 +69,23 @@ class JetFacts:
     mass: np.ndarray
     """[B] GeV"""
     n: np.ndarray
-    """[B] constituents"""
+    """[B] constituents, before any cap or subjets"""
     spread: Spread
+    substructure: Mapping[str, np.ndarray]
+    """[B] for each column that the job asked for"""
 
 
 def jet_facts(table: pa.Table) -> JetFacts:
     """Masses, multiplicities and no-learning controls of all jets of a table of event rows."""
     jets, parts, sizes = _flatten(table)
+    substructure = {
+        field.name: _numpy(jets.field(field.name))
+        for field in jets.type
+        if field.name not in JET.names
+    }
     if len(sizes) == 0:
         none = np.empty(0)
-        return JetFacts(none, sizes, Spread(none, none))
+        return JetFacts(none, sizes, Spread(none, none), substructure)
     spread = spread_about_axis(
         _numpy(parts.field("pt")),
         _numpy(parts.field("eta")),
@@ -79,7 +94,18 @@ def jet_facts(table: pa.Table) -> JetFacts:
         _numpy(jets.field("phi")),
         offsets_of(sizes),
     )
-    return JetFacts(_numpy(jets.field("mass")), sizes, spread)
+    return JetFacts(
+        _numpy(jets.field("mass")), _numpy(jets.field("n")).astype(np.int64), spread, substructure
+    )
+
+
+def _codes(table: pa.Table, generators: Sequence[str]) -> np.ndarray:
+    """[E] place of each event's generator, -1 for one that isn't among them."""
+    known = pa.array(generators, pa.string())
+    places = pc.index_in(  # pyright: ignore[reportAttributeAccessIssue]  # made at run time
+        table.column("generator"), value_set=known
+    )
+    return places.fill_null(-1).to_numpy().astype(np.int64)
 
 
 def _flatten(table: pa.Table) -> tuple[pa.StructArray, pa.StructArray, np.ndarray]:

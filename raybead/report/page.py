@@ -72,8 +72,8 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         job=content.job,
         job_file=dump_job(content.job),
         sources={
-            role: words.source_in_words(getattr(content.job.data, role))
-            for role in ("background", "search")
+            "background": words.sources_in_words(content.job.data.background),
+            "search": words.sources_in_words(content.job.data.searched),
         },
         result=result,
         best=content.best_cut,

@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from raybead.config import LhcoSource, PythiaSource, Source
+from raybead.config import (
+    BeadCsvSource,
+    LhcoSource,
+    ParquetSource,
+    PythiaSource,
+    RootSource,
+    Source,
+)
 from raybead.report.numbers import GLUE, gev, p_value, percent, with_error
 
 Regime = Literal["none", "undecided", "mild", "evidence", "discovery"]
@@ -190,14 +197,25 @@ def score_name(key: str) -> str:
     return SCORE_NAMES.get(key, key)
 
 
-def source_in_words(source: Source) -> str:
+def sources_in_words(sources: Sequence[Source]) -> str:
     """Where a sample comes from."""
+    return "; ".join(source_in_words(source) for source in sources)
+
+
+def source_in_words(source: Source) -> str:
+    """Where events come from."""
     match source:
         case LhcoSource():
             rows = "" if source.start == 0 and source.stop is None else (
                 f", rows {source.start} to {'the end' if source.stop is None else source.stop}"
             )  # fmt: skip
-            return f"{source.path} (LHC Olympics layout{rows})"
+            return f"{', '.join(source.paths)} (LHC Olympics layout{rows})"
+        case BeadCsvSource():
+            return f"{', '.join(source.paths)} (event CSV)"
+        case ParquetSource():
+            return f"{', '.join(source.paths)} (Parquet)"
+        case RootSource():
+            return f"{', '.join(source.paths)} (ROOT)"
         case PythiaSource():
             signal = source.resonance
             mixed = (

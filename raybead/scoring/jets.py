@@ -44,7 +44,8 @@ class JetScorer:
         """Rows of jet losses for event rows: ``<name>_j1``, ``<name>_j2`` for every quantity.
 
         Quantities: ``m`` [GeV], ``n`` constituents, ``loss`` and its terms, and the no-learning
-        controls ``width`` [rad] and ``moment`` [GeV^2 rad^2].
+        controls ``width`` [rad] and ``moment`` [GeV^2 rad^2], and the substructure that was
+        asked for.
         """
         facts = jet_facts(events)
         losses = self.losses(collate(events, self.bundle.recipe.graph))
@@ -54,6 +55,7 @@ class JetScorer:
             **{name: loss_B.numpy() for name, loss_B in losses.items()},
             "width": facts.spread.width,
             "moment": facts.spread.moment,
+            **facts.substructure,
         }
         columns = {name: events.column(name) for name in ("event", "truth", "weight", "mjj")}
         for name, values in quantities.items():

@@ -12,9 +12,7 @@ from raybead.config import Jets, parse_job
 from raybead.console import Console
 from raybead.distributed.prepare import prepare
 from raybead.errors import InputError, StorageError, TrainingError
-from raybead.events import open_source, write_lhco
-from raybead.events.clustering import cluster as cluster_jets
-from raybead.events.schema import event_table
+from raybead.events import EventSample, Span, event_table, make_jets, open_source, write_lhco
 from raybead.models import Bundle
 from raybead.overview import show_run
 from raybead.pipeline import execute
@@ -68,6 +66,10 @@ def finished(cluster, job_text):  # noqa: ARG001  Ray has to run
     return execute(parse_job(job_text), "run", Console(quiet=True))
 
 
+def pieces_of(source, config):
+    return EventSample.of([source], "search").pieces(config.rows_per_task)
+
+
 def table_of(folder, name=""):
     return pq.read_table(f"{folder}/{name}" if name else str(folder), partitioning=None)
 
@@ -81,8 +83,8 @@ def test_every_event_is_there_in_order_as_without_ray(finished, lhco_files):
         names = folder.names(".parquet")
         assert len(names) == -(-n // 200)
         rows = [row for name in names for row in table_of(folder, name).to_pylist()]
-        particles, _ = open_source(lhco(lhco_files[role])).read(0, n)
-        assert rows == event_table(cluster_jets(particles, Jets())).to_pylist()
+        particles, _ = open_source(lhco(lhco_files[role])).read(Span(0, n))
+        assert rows == event_table(make_jets(particles, Jets())).to_pylist()
         assert (table_of(folder, names[0])["truth"].null_count > 0) == (role == "background")
 
 
@@ -142,7 +144,7 @@ def test_events_do_not_depend_on_workers_or_ranges(finished, lhco_files, tmp_pat
         [f"prepare.workers={workers}", f"prepare.rows_per_task={rows}"],
     ).prepare
     folder = Folder.at(str(tmp_path / "events"))
-    prepare(source, Jets(), config, folder, silent)
+    prepare(pieces_of(source, config), Jets(), config, folder, silent)
     got = table_of(folder).sort_by("event").to_pylist()
     assert got == table_of(finished / "events/search").sort_by("event").to_pylist()
 
@@ -151,13 +153,18 @@ def test_a_broken_off_prepare_is_taken_up_again(lhco_files, tmp_path):
     source = lhco(lhco_files["search"])
     config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
     folder = Folder.at(str(tmp_path / "events"))
-    whole = prepare(source, Jets(), config, folder, silent)
+    whole = prepare(pieces_of(source, config), Jets(), config, folder, silent)
     names = folder.names()
     kept = {name: folder.read(name) for name in names}
     folder.remove(names[1])
     folder.write("rows-0000000000-0000000007.parquet", kept[names[0]])  # of another cutting-up
     ticks = []
-    assert prepare(source, Jets(), config, folder, lambda *tick: ticks.append(tick)) == whole
+    assert (
+        prepare(
+            pieces_of(source, config), Jets(), config, folder, lambda *tick: ticks.append(tick)
+        )
+        == whole
+    )
     assert ticks[0][:2] == (len(names) - 1, len(names))
     assert {name: folder.read(name) for name in folder.names()} == kept
 
@@ -165,11 +172,13 @@ def test_a_broken_off_prepare_is_taken_up_again(lhco_files, tmp_path):
 def test_bad_rows_and_empty_selections_end_in_words(rewritten, lhco_files, tmp_path):
     config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
     folder = Folder.at(str(tmp_path / "events"))
+    pieces = pieces_of(lhco(rewritten({(7, 0): -3.0})), config)
     with pytest.raises(InputError, match="row 7: negative pT"):
-        prepare(lhco(rewritten({(7, 0): -3.0})), Jets(), config, folder, silent)
+        prepare(pieces, Jets(), config, folder, silent)
     assert folder.names() == []
+    pieces = pieces_of(lhco(rewritten({})), config)
     with pytest.raises(InputError, match="none of the 12 events read passes the cuts"):
-        prepare(lhco(rewritten({})), Jets(min_pt=1e4), config, folder, silent)
+        prepare(pieces, Jets(min_pt=1e4), config, folder, silent)
 
 
 def test_truth_reaches_neither_scores_nor_thresholds(finished, job_text, tmp_path):

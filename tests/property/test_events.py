@@ -6,8 +6,7 @@ from made import lhco, make_particles
 
 from raybead.config import Jets, parse_job
 from raybead.config.job import dump_job
-from raybead.events import Cutflow, open_source, write_lhco
-from raybead.events.clustering import cluster
+from raybead.events import Cutflow, make_jets, open_source, write_lhco
 from raybead.events.kinematics import Momenta, massless
 from raybead.events.particles import members_of, offsets_of, wrap_phi
 
@@ -64,7 +63,7 @@ def test_readers_never_lose_a_row(tmp_path_factory, rows_per_task, n, start):
     write_lhco(path, [make_particles(n)], n, "none")
     start = start % n
     reader = open_source(lhco(path, start=start))
-    events = [reader.read(*piece)[0].event for piece in reader.ranges(rows_per_task)]
+    events = [reader.read(piece)[0].event for piece in reader.spans(rows_per_task)]
     np.testing.assert_array_equal(np.concatenate(events), np.arange(start, n))
 
 
@@ -76,7 +75,7 @@ def test_readers_never_lose_a_row(tmp_path_factory, rows_per_task, n, start):
 @settings(max_examples=20, deadline=None)
 def test_every_event_is_kept_or_counted(particles, min_pt, min_leading_pt, min_constituents):
     jets = Jets(min_pt=min_pt, min_leading_pt=min_leading_pt, min_constituents=min_constituents)
-    events = cluster(particles, jets)
+    events = make_jets(particles, jets)
     kept = len(events.particles)
     assert Cutflow(len(particles), events.dropped, kept).adds_up
     assert len(events.offsets) == 2 * kept + 1

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from raybead.config import Jets
-from raybead.events.clustering import cluster
+from raybead.events import make_jets, reduced
 
 
 @pytest.mark.parametrize("radius", [0.4, 1.0])
 def test_jets_and_constituents_equal_the_loop(particles, radius):
     config = Jets(radius=radius, min_pt=150.0)
-    events = cluster(particles, config)
+    events = make_jets(particles, config)
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
     expected_events = []
     for number in range(len(particles)):
@@ -35,17 +35,21 @@ def test_jets_and_constituents_equal_the_loop(particles, radius):
                 got = np.array([component[row] for component in events.momenta])
                 np.testing.assert_allclose(got, [jet.px(), jet.py(), jet.pz(), jet.e()], rtol=1e-9)
                 members = sorted(part.user_index() for part in jet.constituents())
-                picked = events.constituents[events.offsets[row] : events.offsets[row + 1]]
-                start = events.particles.offsets[row // 2]
-                assert sorted((picked - start).tolist()) == members
-                assert (np.diff(events.particles.pt[picked]) <= 0).all()
+                parts = events.constituents
+                own = slice(parts.offsets[row], parts.offsets[row + 1])
+                grid = np.stack([particles.pt, particles.eta, particles.phi])[:, inside]
+                falling = np.array(members)[np.argsort(-grid[0, members], kind="stable")]
+                np.testing.assert_array_equal(
+                    np.stack([parts.pt, parts.eta, parts.phi])[:, own], grid[:, falling]
+                )
+                assert events.n[row] == len(members)
     assert events.particles.event.tolist() == expected_events
     assert len(expected_events) > 0
 
 
 def test_mjj_is_the_mass_of_the_two_leading_jets(particles):
-    events = cluster(particles, Jets())
-    first, second = (events.momenta.take(np.arange(k, len(events.offsets) - 1, 2)) for k in (0, 1))
+    events = make_jets(particles, Jets())
+    first, second = (events.momenta.take(np.arange(k, len(events.n), 2)) for k in (0, 1))
     total = first + second
     square = total.e**2 - total.px**2 - total.py**2 - total.pz**2
     np.testing.assert_allclose(events.mjj, np.sqrt(square))
@@ -53,10 +57,10 @@ def test_mjj_is_the_mass_of_the_two_leading_jets(particles):
 
 
 def test_constituents_can_be_capped(particles):
-    whole = cluster(particles, Jets())
-    capped = cluster(particles, Jets(max_constituents=3))
-    assert np.diff(capped.offsets).max() == 3
+    whole = make_jets(particles, Jets())
+    capped = make_jets(particles, Jets(max_constituents=3))
+    parts = reduced(capped.constituents, Jets(max_constituents=3))
+    assert np.diff(parts.offsets).max() == 3
     np.testing.assert_array_equal(capped.momenta.pt, whole.momenta.pt)
-    np.testing.assert_array_equal(
-        capped.particles.pt[capped.constituents[:3]], whole.particles.pt[whole.constituents[:3]]
-    )
+    np.testing.assert_array_equal(capped.n, whole.n)
+    np.testing.assert_array_equal(parts.pt[:3], whole.constituents.pt[:3])

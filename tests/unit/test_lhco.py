@@ -4,13 +4,13 @@ import pytest
 from made import lhco, make_particles
 
 from raybead.errors import InputError, StorageError
-from raybead.events import open_source, write_lhco
+from raybead.events import Span, open_source, write_lhco
 from raybead.events.lhco_file import as_rows
 
 
 def read_all(source):
     reader = open_source(source)
-    return [reader.read(*piece)[0] for piece in reader.ranges(5)]
+    return [reader.read(piece)[0] for piece in reader.spans(5)]
 
 
 def test_written_events_come_back(tmp_path):
@@ -96,7 +96,7 @@ def test_unphysical_rows_are_refused_with_row_and_reason(rewritten, changes, say
 
 def test_unphysical_rows_can_be_dropped_and_counted(rewritten):
     source = open_source(lhco(rewritten({(7, 4): np.nan, (8, 0): -2.0}), bad_rows="drop"))
-    part, dropped = source.read(0, 12)
+    part, dropped = source.read(Span(0, 12))
     assert dropped == {"unphysical row": 2}
     assert part.event.tolist() == [0, 1, 2, 3, 4, 5, 6, 9, 10, 11]
 
@@ -118,12 +118,12 @@ def test_files_that_are_none(tmp_path, rewritten):
         file["df/block0_values"] = np.zeros((0, 2100))
     for says, path in cases.items():
         with pytest.raises(InputError, match=says):
-            open_source(lhco(path)).ranges(10)
+            open_source(lhco(path)).spans(10)
     whole = rewritten({}).read_bytes()
     truncated = tmp_path / "truncated.h5"
     truncated.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="truncated or damaged"):
-        open_source(lhco(truncated)).ranges(10)
+        open_source(lhco(truncated)).spans(10)
 
 
 def test_damage_inside_the_table_is_refused_with_its_rows(rewritten):
@@ -135,7 +135,7 @@ def test_damage_inside_the_table_is_refused_with_its_rows(rewritten):
         content[offset] ^= 0xFF
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match="rows 5 to 11 can't be read"):
-        open_source(lhco(path)).read(5, 12)
+        open_source(lhco(path)).read(Span(5, 12))
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_master_keys_that_do_not_fit(rewritten, tmp_path, text, says):
     key = tmp_path / "a.masterkey"
     key.write_text(text)
     with pytest.raises(InputError, match=says):
-        open_source(lhco(rewritten({}, labels="none"), labels=str(key))).ranges(10)
+        open_source(lhco(rewritten({}, labels="none"), labels=str(key))).spans(10)
 
 
 def test_ranges_beyond_the_file_are_refused(rewritten):
     path = rewritten({})
     for more in ({"start": 12}, {"stop": 13}):
         with pytest.raises(InputError, match="the file has 12 rows"):
-            open_source(lhco(path, **more)).ranges(10)
+            open_source(lhco(path, **more)).spans(10)
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):

@@ -3,8 +3,8 @@ import pytest
 
 from raybead.config import Jets, PythiaSource
 from raybead.errors import InputError
-from raybead.events import open_source
-from raybead.events.clustering import cluster, leading_pt_eta
+from raybead.events import Span, make_jets, open_source
+from raybead.events.clustering import leading_pt_eta
 from raybead.events.sources.pythia import smear
 
 
@@ -14,8 +14,10 @@ def source(**more):
 
 def test_slices_cover_the_events_and_repeat_themselves():
     generator = open_source(source(signal_fraction=0.5, seed=9))
-    assert generator.ranges(3) == [(0, 4), (4, 8), (8, 10)]
-    first, second, again = (generator.read(*piece)[0] for piece in ((0, 4), (4, 8), (4, 8)))
+    assert generator.spans(3) == [Span(0, 4), Span(4, 8), Span(8, 10)]
+    first, second, again = (
+        generator.read(piece)[0] for piece in (Span(0, 4), Span(4, 8), Span(4, 8))
+    )
     for name in ("event", "offsets", "pt", "eta", "phi", "truth"):
         np.testing.assert_array_equal(getattr(second, name), getattr(again, name))
     assert not np.array_equal(first.pt[:20], second.pt[:20])
@@ -31,7 +33,7 @@ def test_slices_cover_the_events_and_repeat_themselves():
 def test_a_resonance_has_its_masses():
     resonance = {"mass": 4000.0, "mass_x": 700.0, "mass_y": 300.0}
     config = source(events=24, slice_events=24, signal_fraction=1.0, resonance=resonance)
-    events = cluster(open_source(config).read(0, 24)[0], Jets())
+    events = make_jets(open_source(config).read(Span(0, 24))[0], Jets())
     assert np.median(events.mjj) == pytest.approx(4000, rel=0.06)
     heavier = events.momenta.mass.reshape(-1, 2).max(axis=1)
     assert np.median(heavier) == pytest.approx(700, rel=0.15)
@@ -55,9 +57,9 @@ def test_smearing_has_the_resolutions_it_says():
 def test_a_selection_that_nothing_passes_is_said():
     config = source(min_leading_pt=6000.0, settings=("PartonLevel:all = off",))
     with pytest.raises(InputError, match="has a jet above 6000 GeV"):
-        open_source(config).read(0, 4)
+        open_source(config).read(Span(0, 4))
 
 
 def test_settings_that_pythia_does_not_know_are_refused():
     with pytest.raises(InputError, match="HardQCD:alll = on"):
-        open_source(source(settings=("HardQCD:alll = on",))).read(0, 4)
+        open_source(source(settings=("HardQCD:alll = on",))).read(Span(0, 4))

@@ -15,6 +15,13 @@ class Told:
     generator: str | None
 
 
+PREFIXES: tuple[tuple[str, Literal["background", "search"], int], ...] = (
+    ("bkg_train", "background", 0),
+    ("bkg_test", "search", 0),
+    ("sig_test", "search", 1),
+)
+
+
 def told_by_name(path: str) -> Told | None:
     """What a name as BEAD gives them says; None where it says nothing.
 
@@ -22,11 +29,7 @@ def told_by_name(path: str) -> Told | None:
     searched. What follows the prefix is the generator's label.
     """
     name = path.rpartition("/")[2].partition(".")[0]
-    for prefix, role, truth in (
-        ("bkg_train", "background", 0),
-        ("bkg_test", "search", 0),
-        ("sig_test", "search", 1),
-    ):
+    for prefix, role, truth in PREFIXES:
         if name.startswith(prefix):
             return Told(role, truth, name.removeprefix(prefix).strip("_") or None)
     return None

@@ -1,0 +1,204 @@
+"""From particles to events of leading jets: found or given, cut, groomed, measured.
+
+Axes: E events, J jets of all events together, C constituents of all jets together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raybead.config import Jets
+from raybead.events.clustering import cluster_all
+from raybead.events.grooming import exclusive_subjets, soft_drop
+from raybead.events.kinematics import Array, Momenta, massless
+from raybead.events.particles import GivenJets, Particles, members_of, offsets_of
+
+
+@dataclass(frozen=True)
+class FoundJets:
+    """Every jet of E events, before any cut but the one on pT."""
+
+    event: NDArray[np.int64]
+    """[J] number of the jet's event, rising"""
+    momenta: Momenta
+    """[J]"""
+    offsets: NDArray[np.int64]
+    """[J + 1]"""
+    constituents: NDArray[np.int64]
+    """[C] indices into the particles"""
+    btag: NDArray[np.float32] | None = None
+    """[J]"""
+
+
+@dataclass(frozen=True)
+class Constituents:
+    """What jets are made of, jet after jet, pT falling."""
+
+    offsets: NDArray[np.int64]
+    """[J + 1]"""
+    pt: Array
+    """[C] GeV"""
+    eta: Array
+    """[C]"""
+    phi: Array
+    """[C] radians"""
+    pid: NDArray[np.int32] | None = None
+    """[C] PDG numbers; None where they are unknown"""
+
+    def take(self, picked: NDArray[np.integer], offsets: NDArray[np.int64]) -> Constituents:
+        """Those at ``picked`` [C'], in that order, jets ending at ``offsets``."""
+        pid = None if self.pid is None else self.pid[picked]
+        return Constituents(offsets, self.pt[picked], self.eta[picked], self.phi[picked], pid)
+
+
+@dataclass(frozen=True)
+class JetEvents:
+    """Events with their leading jets, ``n_leading`` each, leading first."""
+
+    particles: Particles
+    """The events that passed every cut."""
+    n_leading: int
+    momenta: Momenta
+    """[J] with J = E * n_leading"""
+    n: NDArray[np.int64]
+    """[J] constituents, whatever stands for them in ``constituents``"""
+    constituents: Constituents
+    dropped: Mapping[str, int]
+    """Events that each cut dropped, in the order of the cuts."""
+    btag: NDArray[np.float32] | None = None
+    """[J]"""
+
+    @property
+    def mjj(self) -> Array:
+        """[E] invariant mass of the two leading jets, GeV."""
+        first = self.momenta.take(np.arange(0, len(self.n), self.n_leading))
+        second = self.momenta.take(np.arange(1, len(self.n), self.n_leading))
+        return (first + second).mass
+
+
+def make_jets(particles: Particles, config: Jets) -> JetEvents:
+    """Jets of events, and the events that have enough of them.
+
+    Constituents take part as massless particles and are added by four-momentum (E-scheme).
+    """
+    found = find_jets(particles, config)
+    real = (np.diff(found.offsets) >= config.min_constituents) & (
+        found.momenta.pt >= config.min_pt
+    )
+    # Leading first within each event; neither fastjet's order nor a file's is by pT.
+    order = np.lexsort((-found.momenta.pt, found.event))
+    order = order[real[order]]
+    counts = np.bincount(found.event[order], minlength=len(particles))
+    first = offsets_of(counts)[:-1]
+    enough = counts >= config.leading
+    hard = enough.copy()
+    leading_pt = found.momenta.pt[order]
+    hard[enough] &= leading_pt[first[enough]] >= config.min_leading_pt
+    dropped = {
+        f"fewer than {config.leading} jets": int((~enough).sum()),
+        "leading jet too soft": int((enough & ~hard).sum()),
+    }
+    kept = order[members_of(first[hard], np.full(hard.sum(), config.leading))]
+    sizes = np.diff(found.offsets)[kept]
+    events = JetEvents(
+        particles=particles.select(hard),
+        n_leading=config.leading,
+        momenta=found.momenta.take(kept),
+        n=sizes,
+        constituents=_by_pt(particles, found.constituents, found.offsets[kept], sizes),
+        dropped=dropped,
+        btag=None if found.btag is None else found.btag[kept],
+    )
+    return _groomed(events, config)
+
+
+def find_jets(particles: Particles, config: Jets) -> FoundJets:
+    """Ready-made jets where an event has them, clustered ones otherwise."""
+    if particles.jets is None or config.recluster:
+        return FoundJets(*cluster_all(particles, config.radius, config.min_pt, config.algorithm))
+    return _given(particles, particles.jets)
+
+
+def _given(particles: Particles, jets: GivenJets) -> FoundJets:
+    momenta = jets.momenta
+    if momenta is None:
+        momenta = _summed(particles.pt, particles.eta, particles.phi, jets.constituents)
+    return FoundJets(
+        event=np.repeat(np.arange(len(particles)), np.diff(jets.offsets)),
+        momenta=momenta,
+        offsets=jets.constituents,
+        constituents=np.arange(len(particles.pt)),
+        btag=jets.btag,
+    )
+
+
+def _summed(pt: Array, eta: Array, phi: Array, offsets: NDArray[np.int64]) -> Momenta:
+    """Four-momenta of groups of massless particles; zero for an empty group."""
+    n_jets = len(offsets) - 1
+    jet = np.repeat(np.arange(n_jets), np.diff(offsets))
+    sums = (np.bincount(jet, component, n_jets) for component in massless(pt, eta, phi))
+    return Momenta(*(np.asarray(component, np.float64) for component in sums))
+
+
+def _by_pt(
+    particles: Particles,
+    constituents: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+) -> Constituents:
+    index = constituents[members_of(starts, sizes)]
+    jet = np.repeat(np.arange(len(sizes)), sizes)
+    index = index[np.lexsort((-particles.pt[index], jet))]
+    return Constituents(
+        offsets_of(sizes), particles.pt, particles.eta, particles.phi, particles.pid
+    ).take(index, offsets_of(sizes))
+
+
+def _groomed(events: JetEvents, config: Jets) -> JetEvents:
+    """Jets less what soft drop removes; events whose jets it leaves too small are dropped."""
+    if config.soft_drop is None:
+        return events
+    parts = events.constituents
+    kept = soft_drop(
+        parts.pt,
+        parts.eta,
+        parts.phi,
+        parts.offsets,
+        config.soft_drop.z_cut,
+        config.soft_drop.beta,
+        config.radius,
+    )
+    jet = np.repeat(np.arange(len(events.n)), events.n)
+    sizes = np.bincount(jet[kept], minlength=len(events.n))
+    parts = parts.take(np.flatnonzero(kept), offsets_of(sizes))
+    large = np.all((sizes >= config.min_constituents).reshape(-1, events.n_leading), axis=1)
+    of_jet = np.repeat(large, events.n_leading)
+    return JetEvents(
+        particles=events.particles.select(large),
+        n_leading=events.n_leading,
+        momenta=_summed(parts.pt, parts.eta, parts.phi, parts.offsets).take(
+            np.flatnonzero(of_jet)
+        ),
+        n=sizes[of_jet],
+        constituents=parts.take(
+            np.flatnonzero(np.repeat(of_jet, sizes)), offsets_of(sizes[of_jet])
+        ),
+        dropped={**events.dropped, "jet groomed away": int((~large).sum())},
+        btag=None if events.btag is None else events.btag[of_jet],
+    )
+
+
+def reduced(parts: Constituents, config: Jets) -> Constituents:
+    """Subjets in place of constituents, and the cap on either, where a job asks for them."""
+    if config.subjets is not None:
+        subjets = exclusive_subjets(parts.pt, parts.eta, parts.phi, parts.offsets, config.subjets)
+        momenta = subjets.momenta
+        parts = Constituents(subjets.offsets, momenta.pt, momenta.eta, momenta.phi)
+    if config.max_constituents is not None:
+        sizes = np.minimum(np.diff(parts.offsets), config.max_constituents)
+        parts = parts.take(members_of(parts.offsets[:-1], sizes), offsets_of(sizes))
+    return parts

@@ -1,0 +1,124 @@
+"""One task's events from raw to a Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from raybead.config import Jets
+from raybead.errors import DamagedError
+from raybead.events import (
+    Cutflow,
+    Piece,
+    counts_of,
+    event_schema,
+    event_table,
+    make_jets,
+    open_source,
+    reduced,
+    to_parquet,
+)
+from raybead.preparing.measured import measure
+from raybead.storage import Folder
+
+ENDING = ".parquet"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive events of a sample, and the folder that their file goes to."""
+
+    pieces: tuple[Piece, ...]
+    folder: Folder
+
+    @property
+    def name(self) -> str:
+        return f"rows-{self.pieces[0].start:010d}-{self.pieces[-1].stop:010d}{ENDING}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What became of a shard's events."""
+
+    cutflow: Cutflow
+    faults: tuple[str, ...] = ()
+    """Why rows couldn't be read at all, a line for each piece; they are in the cutflow."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"cutflow": self.cutflow.as_dict(), "faults": list(self.faults)}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Prepared:
+        return cls(Cutflow.from_dict(raw["cutflow"]), tuple(raw["faults"]))
+
+
+def prepare_shard(shard: Shard, jets: Jets, *, tolerant: bool = False) -> Prepared:
+    """Read, cluster, cut and write one shard; its file appears whole.
+
+    Args:
+        shard: what to read, and where its file goes.
+        jets: what is made of the events.
+        tolerant: whether rows that can't be read at all are counted, instead of ending it.
+
+    Raises:
+        InputError: a row that can't be an event.
+        DamagedError: rows that can't be read, unless tolerant.
+        StorageError: the file can't be written.
+    """
+    tables, faults, cutflow = [], [], Cutflow()
+    for piece in shard.pieces:
+        try:
+            table, counts = _prepare_piece(piece, jets)
+        except DamagedError as error:
+            if not tolerant:
+                raise
+            faults.append(str(error))
+            counts = Cutflow(len(piece.span), {UNREADABLE: len(piece.span)}, 0)
+        else:
+            tables.append(table)
+        if not counts.adds_up:
+            raise AssertionError(f"events lost between cuts: {counts}")
+        cutflow += counts
+    schema = event_schema(jets.substructure)
+    whole = pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
+    prepared = Prepared(cutflow, tuple(faults))
+    shard.folder.write(shard.name, to_parquet(whole, prepared.as_dict()))
+    return prepared
+
+
+UNREADABLE = "unreadable"
+"""The cut that counts rows that can't be read at all."""
+
+
+def _prepare_piece(piece: Piece, jets: Jets) -> tuple[pa.Table, Cutflow]:
+    particles, dropped = open_source(piece.source).read(piece.span)
+    particles = replace(particles, event=particles.event + piece.offset)
+    events = make_jets(particles, jets)
+    measured = measure(events.constituents, jets.substructure, jets.radius)
+    table = event_table(events, reduced(events.constituents, jets), measured)
+    return table, Cutflow(
+        read=len(piece.span),
+        dropped={**dropped, **events.dropped},
+        written=len(table),
+    )
+
+
+def finished_shards(shards: Sequence[Shard]) -> dict[str, Prepared]:
+    """What became of those shards whose files an earlier try left whole, by name.
+
+    Files of other shards, from a try that cut the work up otherwise, are removed.
+    """
+    wanted = {shard.name: shard for shard in shards}
+    finished = {}
+    for folder in {shard.folder for shard in shards}:
+        for name in folder.names():
+            if name in wanted:
+                finished[name] = Prepared.from_dict(
+                    counts_of(folder.read(name), f"{folder}/{name}")
+                )
+            else:
+                folder.remove(name)
+    return finished
