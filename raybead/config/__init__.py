@@ -1,6 +1,7 @@
 """What a job file may say."""
 
 from raybead.config.data import Data, LhcoSource, PythiaSource, Resonance, Source
+from raybead.config.download import ZENODO_API, Download
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare
 from raybead.config.job import Job, dump_job, load_job, parse_job
@@ -16,8 +17,10 @@ from raybead.config.model import (
 from raybead.config.train import Train
 
 __all__ = [
+    "ZENODO_API",
     "ChamferLoss",
     "Data",
+    "Download",
     "EdgeNetModel",
     "Graph",
     "Hunt",
