@@ -12,10 +12,10 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 import raybead
-from raybead.config import PythiaSource, Resonance, load_job
+from raybead.config import ZENODO_API, Download, PythiaSource, Resonance, load_job
 from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
-from raybead.events import Labels
+from raybead.events import Labels, download_files, show_files
 from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
 from raybead.storage import Folder
@@ -116,15 +116,41 @@ def generate(
             resonance=Resonance(mass=mass, mass_x=mass_x, mass_y=mass_y),
         )
     except ValidationError as error:
-        fault = error.errors()[0]
-        named = ".".join(str(part) for part in fault["loc"])
-        raise JobError(f"{named or 'resonance'}: {fault['msg']}") from None
+        raise _told(error, "resonance") from None
     console = Console()
     with session(address, cpus) as cluster, console.stage("generate") as tick:
         from raybead.distributed.generate import generate as generate_file
 
         generate_file(Path(path), source, labels, cluster, tick)
     console.say(f"{path}: {events} events")
+
+
+@app.command
+def download(
+    *names: Annotated[str, Parameter(help="Files to fetch; without one, the names are listed.")],
+    to: Annotated[str, Parameter(help="Folder they go to.")] = "data",
+    record_api: Annotated[
+        str, Parameter(help="Zenodo's API, or a mirror's.", env_var="RAYBEAD_RECORD_API")
+    ] = ZENODO_API,
+    tries: Annotated[int, Parameter(help="Tries in a row that bring nothing new.")] = 8,
+    wait: Annotated[float, Parameter(help="Seconds before the second try, then doubled.")] = 1.0,
+) -> None:
+    """Fetch LHC Olympics 2020 files from Zenodo; what is cut off is gone on with."""
+    try:
+        how = Download(record_api=record_api, tries=tries, wait=wait)
+    except ValidationError as error:
+        raise _told(error, "download") from None
+    if names:
+        download_files(names, to, how, Console())
+    else:
+        show_files(Console())
+
+
+def _told(error: ValidationError, whole: str) -> JobError:
+    """The first fault of options in one line; ``whole`` names what they make together."""
+    fault = error.errors()[0]
+    named = ".".join(str(part) for part in fault["loc"])
+    return JobError(f"{named or whole}: {fault['msg']}")
 
 
 def _demo_job() -> Path:

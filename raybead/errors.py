@@ -27,6 +27,10 @@ class StorageError(RaybeadError):
     """A run's storage can't be read or written."""
 
 
+class DownloadError(RaybeadError):
+    """A file can't be fetched, or isn't what its record says."""
+
+
 class RunError(RaybeadError):
     """A run folder isn't in the state that a verb needs."""
 

@@ -190,7 +190,9 @@ def _describe(found: Findings, source: Source, spans: list[Span]) -> None:
     drops = "".join(f", {n} dropped: {cut}" for cut, n in dropped.items() if n)
     found.add("with two anti-kt jets above 200 GeV", f"{kept} events{drops}")
     if bad := dropped.get("unphysical row"):
-        found.odd.append(f"{bad} rows can't be events; a job refuses them unless bad_rows = 'drop'")
+        found.odd.append(
+            f"{bad} rows can't be events; a job refuses them unless bad_rows = 'drop'"
+        )
     if empty:
         found.odd.append(f"{empty} events have no particle at all")
     if kept == 0:

@@ -12,6 +12,7 @@ from raybead.config.data import (
     RootSource,
     Source,
 )
+from raybead.config.download import ZENODO_API, Download
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
@@ -27,10 +28,12 @@ from raybead.config.model import (
 from raybead.config.train import Train
 
 __all__ = [
+    "ZENODO_API",
     "BeadCsvSource",
     "ChamferLoss",
     "Columns",
     "Data",
+    "Download",
     "EdgeNetModel",
     "FileSource",
     "Graph",

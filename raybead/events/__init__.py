@@ -4,6 +4,7 @@ from raybead.events.cutflow import Cutflow
 from raybead.events.jets import Constituents, JetEvents, make_jets, reduced
 from raybead.events.lhco_file import Labels, write_lhco
 from raybead.events.particles import GivenJets, Particles
+from raybead.events.records import LHCO_FILES, download_files, show_files
 from raybead.events.sample import EventSample, Piece
 from raybead.events.schema import (
     EVENT_SCHEMA,
@@ -22,6 +23,7 @@ from raybead.events.span import Span
 __all__ = [
     "EVENT_SCHEMA",
     "JET",
+    "LHCO_FILES",
     "Constituents",
     "Cutflow",
     "EventSample",
@@ -33,6 +35,7 @@ __all__ = [
     "Piece",
     "Span",
     "counts_of",
+    "download_files",
     "event_schema",
     "event_table",
     "make_jets",
@@ -40,6 +43,7 @@ __all__ = [
     "read_parquet",
     "reduced",
     "row_count",
+    "show_files",
     "table_bytes",
     "to_parquet",
     "write_lhco",
