@@ -152,7 +152,15 @@ def _by_pt(
 ) -> Constituents:
     index = constituents[members_of(starts, sizes)]
     jet = np.repeat(np.arange(len(sizes)), sizes)
-    index = index[np.lexsort((-particles.pt[index], jet))]
+    falling = np.diff(particles.pt) <= 0
+    falling[particles.offsets[1:-1][particles.offsets[1:-1] < len(particles.pt)] - 1] = True
+    if falling.all():
+        # Particles lie leading first in each event, as files have them: their order is that
+        # of pT, and sorting whole numbers is several times faster.
+        stride = len(particles.pt)
+        index = np.sort(jet * stride + index) - jet * stride
+    else:
+        index = index[np.lexsort((-particles.pt[index], jet))]
     return Constituents(
         offsets_of(sizes), particles.pt, particles.eta, particles.phi, particles.pid
     ).take(index, offsets_of(sizes))

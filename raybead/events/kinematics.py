@@ -49,4 +49,10 @@ class Momenta(NamedTuple):
 
 def massless(pt: Array, eta: Array, phi: Array) -> Momenta:
     """Four-momenta of massless particles from (pT, eta, phi)."""
-    return Momenta(pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta))
+    # One exponential for both: pz is off by a rounding of E at most, as a sum of momenta is.
+    grown = np.exp(eta)
+    shrunk = 1 / grown
+    half = pt / 2
+    return Momenta(
+        pt * np.cos(phi), pt * np.sin(phi), half * (grown - shrunk), half * (grown + shrunk)
+    )

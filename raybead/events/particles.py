@@ -108,7 +108,8 @@ def offsets_of(counts: NDArray[np.integer]) -> NDArray[np.int64]:
 
 def wrap_phi(phi: NDArray[np.float64]) -> NDArray[np.float64]:
     """Angles brought to [-pi, pi]; those that lie there already keep every bit."""
-    return np.where(np.abs(phi) <= np.pi, phi, (phi + np.pi) % (2 * np.pi) - np.pi)
+    inside = np.abs(phi) <= np.pi
+    return phi if inside.all() else np.where(inside, phi, (phi + np.pi) % (2 * np.pi) - np.pi)
 
 
 def members_of(starts: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -78,12 +78,12 @@ def test_every_event_is_kept_or_counted(particles, min_pt, min_leading_pt, min_c
     events = make_jets(particles, jets)
     kept = len(events.particles)
     assert Cutflow(len(particles), events.dropped, kept).adds_up
-    assert len(events.offsets) == 2 * kept + 1
+    assert len(events.constituents.offsets) == 2 * kept + 1
     pt = events.momenta.pt.reshape(-1, 2)
     assert (pt >= min_pt).all()
     assert (pt[:, 0] >= pt[:, 1]).all()
     assert (pt[:, 0] >= min_leading_pt).all()
-    assert (np.diff(events.offsets) >= min_constituents).all()
+    assert (np.diff(events.constituents.offsets) >= min_constituents).all()
 
 
 def test_cutflows_add_up_cut_by_cut():

@@ -78,15 +78,19 @@ class LhcoReader:
             truth = _as_truth(label[good], self.uri, np.arange(start, stop)[good])
         if truth is None and self.config.truth is not None:
             truth = np.full(int(good.sum()), self.config.truth, np.int8)
-        grid_E73 = rows[:, :N_COLUMNS].reshape(-1, MAX_PARTICLES, 3)[good]
+        grid_E73 = rows[:, :N_COLUMNS].reshape(-1, MAX_PARTICLES, 3)
+        if not good.all():
+            grid_E73 = grid_E73[good]
         present_E7 = grid_E73[..., 0] > 0
-        flat_T3 = grid_E73[present_E7]
+        picked = np.flatnonzero(present_E7)
+        # A row for each quantity: what follows reads them one after another.
+        flat_3T = np.ascontiguousarray(grid_E73.reshape(-1, 3)[picked].T)
         particles = Particles(
             event=np.arange(start, stop)[good],
             offsets=offsets_of(present_E7.sum(axis=1)),
-            pt=flat_T3[:, 0],
-            eta=flat_T3[:, 1],
-            phi=wrap_phi(flat_T3[:, 2]),
+            pt=flat_3T[0],
+            eta=flat_3T[1],
+            phi=wrap_phi(flat_3T[2]),
             truth=truth,
             generator=self.config.generator,
             source=self.uri,
