@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from raybead.config import LhcoSource, PythiaSource, Source
+from raybead.config import BeadCsvSource, LhcoSource, PythiaSource, Source
 from raybead.events.particles import Particles
+from raybead.events.sources.bead_csv import BeadCsvReader
 from raybead.events.sources.lhco import LhcoReader
 from raybead.events.sources.pythia import PythiaGenerator
 from raybead.events.span import Span
@@ -47,6 +48,8 @@ def open_source(config: Source) -> EventSource:
     match config:
         case LhcoSource():
             return LhcoReader(config)
+        case BeadCsvSource():
+            return BeadCsvReader(config)
         case PythiaSource():
             return PythiaGenerator(config)
         case _:
