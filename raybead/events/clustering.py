@@ -1,4 +1,4 @@
-"""Jets by anti-kt (arXiv:0802.1189), through fastjet's array interface.
+"""Jets by sequential recombination, through fastjet's array interface (arXiv:1111.6097).
 
 Axes: E events, J jets of all events together, C constituents of all jets together.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import awkward as ak
 import fastjet
@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from raybead.config import Jets
 from raybead.events.kinematics import Momenta, massless
 from raybead.events.particles import Particles, members_of, offsets_of
+
+Algorithm = Literal["antikt", "kt", "cambridge-aachen"]
+"""Anti-kt (arXiv:0802.1189), longitudinally invariant kt (arXiv:hep-ph/9305266) or
+Cambridge/Aachen (arXiv:hep-ph/9707323)."""
 
 
 @dataclass(frozen=True)
@@ -119,27 +123,51 @@ def _content(values: Any) -> ak.contents.NumpyArray:
     return ak.contents.NumpyArray(contiguous)
 
 
+def cluster_sequence(
+    momenta: Momenta, counts: NDArray[np.integer], radius: float, algorithm: Algorithm
+) -> fastjet.ClusterSequence:
+    """Cluster groups of particles, each by itself.
+
+    Args:
+        momenta: [T] of all groups' particles, group after group.
+        counts: [G] particles of each group; fastjet isn't asked about groups without any.
+        radius: the algorithm's R.
+        algorithm: which recombines them, in the E-scheme.
+    """
+    record = ak.contents.RecordArray(
+        [_content(component) for component in momenta],
+        ["px", "py", "pz", "E"],
+        parameters={"__record__": "Momentum4D"},
+    )
+    groups = ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets_of(counts)), record))
+    # A JetDefinition doesn't pickle, so it lives no longer than its use.
+    return fastjet.ClusterSequence(groups, fastjet.JetDefinition(_number(algorithm), radius))
+
+
+def _number(algorithm: Algorithm) -> int:
+    match algorithm:
+        case "antikt":
+            return fastjet.antikt_algorithm
+        case "kt":
+            return fastjet.kt_algorithm
+        case "cambridge-aachen":
+            return fastjet.cambridge_algorithm
+        case _:
+            assert_never(algorithm)
+
+
 def _cluster_all(
-    particles: Particles, radius: float, min_pt: float
+    particles: Particles, radius: float, min_pt: float, algorithm: Algorithm = "antikt"
 ) -> tuple[NDArray[np.int64], Momenta, NDArray[np.int64], NDArray[np.int64]]:
     """Every jet above ``min_pt``: its event [J], momentum [J], offsets [J + 1], indices [C]."""
     sizes = np.diff(particles.offsets)
-    filled = np.flatnonzero(sizes > 0)  # fastjet isn't asked about events without particles
+    filled = np.flatnonzero(sizes > 0)
     nothing = np.empty(0)
     if len(filled) == 0:
         empty = np.empty(0, dtype=np.int64)
         return empty, Momenta(nothing, nothing, nothing, nothing), offsets_of(empty), empty
     inputs = massless(particles.pt, particles.eta, particles.phi)
-    record = ak.contents.RecordArray(
-        [_content(component) for component in inputs],
-        ["px", "py", "pz", "E"],
-        parameters={"__record__": "Momentum4D"},
-    )
-    filled_offsets = ak.index.Index64(offsets_of(sizes[filled]))
-    events = ak.Array(ak.contents.ListOffsetArray(filled_offsets, record))
-    # A JetDefinition doesn't pickle, so it lives no longer than its use.
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
-    sequence = fastjet.ClusterSequence(events, definition)
+    sequence = cluster_sequence(inputs, sizes[filled], radius, algorithm)
     jets = sequence.inclusive_jets(min_pt=min_pt)
     indices = sequence.constituent_index(min_pt=min_pt)
     jet_event = np.repeat(filled, ak.to_numpy(ak.num(jets)))
