@@ -1,5 +1,6 @@
 """Numbers computed from a jet or event, without any learning."""
 
 from raybead.observables.spread import Spread, spread_about_axis
+from raybead.observables.substructure import correlation_d2, n_subjettiness
 
-__all__ = ["Spread", "spread_about_axis"]
+__all__ = ["Spread", "correlation_d2", "n_subjettiness", "spread_about_axis"]
