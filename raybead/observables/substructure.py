@@ -7,17 +7,21 @@ size, M constituents each, those of smaller jets filled up with ones of no momen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raybead.events.grooming import recluster
+from raybead.events.particles import members_of
 
 Array = NDArray[np.float64]
 
 # Pairs, and constituents, worked on at once: few enough that their arrays stay in the cache.
-_PAIRS = 60_000
-_CONSTITUENTS = 15_000
+_PAIRS = 120_000
+_CONSTITUENTS = 4_000
+# Products of larger matrices are spread over threads, which costs more than it saves.
+_TILE = 60
 # Downhill: how often axes move at most, what move [rad] is too small to go on, and the distance
 # [rad] below which a constituent pulls an axis no harder.
 _STEPS = 100
@@ -64,20 +68,20 @@ def n_subjettiness(
     total = np.bincount(np.repeat(np.arange(len(counts)), counts), pt, len(counts))
     tau_JN = np.zeros((len(counts), n_max))
     for n in range(1, n_max + 1):
-        jets = np.flatnonzero(counts > n)
-        if len(jets) == 0:
-            break
-        of_jets = np.repeat(counts > n, counts)
         subjets = trees.exclusive(n)
-        axis_JN = subjets.offsets[jets][:, None] + np.arange(n)
-        arms = _arms(
-            (pt[of_jets], eta[of_jets], phi[of_jets]),
-            counts[jets],
-            (subjets.rapidity[axis_JN], subjets.momenta.phi[axis_JN]),
-            beta,
-            _STEPS if minimise else 0,
-        )
-        tau_JN[jets, n - 1] = arms / (total[jets] * radius**beta)
+        axis_eta, axis_phi = subjets.rapidity, subjets.momenta.phi
+        many = np.flatnonzero(counts > n)
+        for jets in np.split(many, _cuts(counts[many], _CONSTITUENTS)):
+            member = members_of(offsets[jets], counts[jets])
+            axis_JN = subjets.offsets[jets][:, None] + np.arange(n)
+            arms = _arms(
+                (pt[member], eta[member], phi[member]),
+                counts[jets],
+                (axis_eta[axis_JN], axis_phi[axis_JN]),
+                beta,
+                _STEPS if minimise else 0,
+            )
+            tau_JN[jets, n - 1] = arms / (total[jets] * radius**beta)
     return tau_JN
 
 
@@ -89,8 +93,8 @@ def correlation_d2(
     :math:`D_2 = e_3 / e_2^3` with :math:`e_2 = \sum_{i<j} z_i z_j R_{ij}^\beta`,
     :math:`e_3 = \sum_{i<j<k} z_i z_j z_k (R_{ij} R_{jk} R_{ki})^\beta` and
     :math:`z_i = p_{T,i} / \sum_j p_{T,j}`. A term of two equal indices is 0, so with
-    :math:`A_{ij} = \sqrt{z_i z_j} R_{ij}^\beta` the triple sum is :math:`e_3 = tr(A^3) / 6`: one
-    product of matrices.
+    :math:`A_{ij} = \sqrt{z_i z_j} R_{ij}^\beta` the triple sum is
+    :math:`e_3 = tr(A^3) / 6`, products of matrices.
 
     Args:
         pt: [C] constituents' transverse momenta, GeV.
@@ -118,10 +122,16 @@ def correlation_d2(
         apart *= root[:, :, None]
         apart *= root[:, None, :]
         e2 = np.einsum("bi,bi->b", root, np.einsum("bij,bj->bi", apart, root)) / 2
-        e3 = np.einsum("bij,bij->b", apart @ apart, apart) / 6
+        e3 = _trace_of_cube(apart) / 6
         wide = e2**3 > 0
         d2[jets[wide]] = e3[wide] / e2[wide] ** 3
     return d2
+
+
+def _cuts(counts: NDArray[np.integer], most: int) -> NDArray[np.int64]:
+    """Where to cut jets [J] into runs of about ``most`` constituents."""
+    run = np.cumsum(counts) // most
+    return np.flatnonzero(np.diff(run)) + 1
 
 
 def _arms(
@@ -205,3 +215,21 @@ def _pair_distances(eta: Array, phi: Array) -> Array:
     d_eta = eta[:, :, None] - eta[:, None, :]
     apart += np.square(d_eta, out=d_eta)
     return np.sqrt(apart, out=apart)
+
+
+def _trace_of_cube(matrix: Array) -> Array:
+    """Trace [B] of the cubes of symmetric matrices [B, M, M], tile by tile.
+
+    Tiles I, J, K give the same in any order, so each three are multiplied once and counted as
+    often as they can be ordered.
+    """
+    size = matrix.shape[1]
+    edges = np.linspace(0, size, -(-size // _TILE) + 1).round().astype(int)
+    tiles = [slice(first, last) for first, last in pairwise(edges)]
+    trace = np.zeros(len(matrix))
+    for i, j, k in combinations_with_replacement(range(len(tiles)), 3):
+        one, two, three = tiles[i], tiles[j], tiles[k]
+        orders = {1: 1, 2: 3, 3: 6}[len({i, j, k})]
+        product = matrix[:, one, two] @ matrix[:, two, three]
+        trace += orders * np.einsum("bik,bik->b", product, matrix[:, one, three])
+    return trace

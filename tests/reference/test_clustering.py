@@ -6,6 +6,7 @@ import pytest
 
 from raybead.config import Jets
 from raybead.events import make_jets, reduced
+from raybead.events.clustering import cluster_all
 
 
 @pytest.mark.parametrize("radius", [0.4, 1.0])
@@ -64,3 +65,37 @@ def test_constituents_can_be_capped(particles):
     np.testing.assert_array_equal(capped.momenta.pt, whole.momenta.pt)
     np.testing.assert_array_equal(capped.n, whole.n)
     np.testing.assert_array_equal(parts.pt[:3], whole.constituents.pt[:3])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "number"),
+    [
+        ("antikt", fastjet.antikt_algorithm),
+        ("kt", fastjet.kt_algorithm),
+        ("cambridge-aachen", fastjet.cambridge_algorithm),
+    ],
+)
+@pytest.mark.parametrize("radius", [0.2, 0.8, 1.5])
+def test_every_algorithm_equals_the_loop(particles, algorithm, number, radius):
+    some = particles.select(np.arange(len(particles)) < 12)
+    event, momenta, offsets, constituents = cluster_all(some, radius, 5.0, algorithm)
+    definition = fastjet.JetDefinition(number, radius)
+    for row in range(len(some)):
+        inputs = []
+        for index in range(some.offsets[row], some.offsets[row + 1]):
+            pt, eta, phi = some.pt[index], some.eta[index], some.phi[index]
+            pseudo = fastjet.PseudoJet(
+                pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta)
+            )
+            pseudo.set_user_index(int(index))
+            inputs.append(pseudo)
+        sequence = fastjet.ClusterSequence(inputs, definition)
+        expected = {
+            tuple(sorted(part.user_index() for part in jet.constituents())): jet.pt()
+            for jet in sequence.inclusive_jets(5.0)
+        }
+        found = {
+            tuple(sorted(constituents[offsets[jet] : offsets[jet + 1]].tolist())): momenta.pt[jet]
+            for jet in np.flatnonzero(event == row)
+        }
+        assert found == pytest.approx(expected)
