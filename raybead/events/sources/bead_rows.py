@@ -122,8 +122,11 @@ def _numbers(
     try:
         numbers = cells.cast(pa.float64())
     except pa.ArrowInvalid:
-        is_number = pc.match_substring_regex(cells, NUMBER)
-        numbers = pc.if_else(is_number, cells, None).cast(pa.float64())
+        is_number = pc.match_substring_regex(  # pyright: ignore[reportAttributeAccessIssue]
+            cells, NUMBER
+        )
+        kept = pc.if_else(is_number, cells, None)  # pyright: ignore[reportAttributeAccessIssue]
+        numbers = kept.cast(pa.float64())
     return numbers.to_numpy(zero_copy_only=False)
 
 
