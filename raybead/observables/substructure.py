@@ -192,12 +192,13 @@ def _blocks(
     counts = np.diff(offsets)
     by_size = np.argsort(counts, kind="stable")
     by_size = by_size[counts[by_size] > 2]
+    rising = counts[by_size]
     stop = len(by_size)
     while stop > 0:
-        largest = int(counts[by_size[stop - 1]])
+        largest = int(rising[stop - 1])
         start = max(stop - max(_PAIRS // largest**2, 1), 0)
         # Not far smaller ones in the same block, which would be mostly filling.
-        start = max(start, int(np.searchsorted(counts[by_size], largest * 0.9)))
+        start = max(start, int(np.searchsorted(rising, largest * 0.9)))
         jets = by_size[start:stop]
         place = np.arange(largest)
         inside = place < counts[jets][:, None]
