@@ -122,7 +122,7 @@ def soft_drop(
     beta: float,
     radius: float,
 ) -> NDArray[np.bool_]:
-    r"""Which constituents soft drop keeps (arXiv:1402.2657, eq. 1.1).
+    r"""Which constituents soft drop keeps (arXiv:1402.2657).
 
     Each jet is clustered by Cambridge/Aachen and declustered along the branch harder in pT until
     :math:`\min(p_{T1}, p_{T2}) / (p_{T1} + p_{T2}) > z_{cut} (\Delta R_{12} / R)^\beta`, with

@@ -40,7 +40,7 @@ def n_subjettiness(
     beta: float = 1.0,
     minimise: bool = False,
 ) -> Array:
-    r"""N-subjettiness (arXiv:1011.2268, eq. 2.1), tau_1 to tau_n_max.
+    r"""N-subjettiness (arXiv:1011.2268), tau_1 to tau_n_max.
 
     :math:`\tau_N = \sum_i p_{T,i} \min_k \Delta R_{ik}^\beta / (R^\beta \sum_i p_{T,i})` over the
     axes k = 1..N of the jet's exclusive kt subjets (E-scheme; rapidity and azimuth).
@@ -54,7 +54,7 @@ def n_subjettiness(
         radius: R of the jets, which makes tau a number from 0 to about 1.
         beta: angular exponent, above 0.
         minimise: move the axes downhill from there to a minimum nearby (one pass;
-            arXiv:1108.2701, sec. 3.2); for beta from 1 to 3. Never above the kt axes' tau.
+            arXiv:1108.2701); for beta from 1 to 3. Never above the kt axes' tau.
 
     Returns:
         [J, n_max]; 0 where a jet has no more than N constituents, so also for the lonely and the
@@ -88,7 +88,7 @@ def n_subjettiness(
 def correlation_d2(
     pt: Array, eta: Array, phi: Array, offsets: NDArray[np.integer], *, beta: float = 1.0
 ) -> Array:
-    r"""D2 (arXiv:1409.6298, eq. 1.3): small for two prongs, large for one.
+    r"""D2 (arXiv:1409.6298): small for two prongs, large for one.
 
     :math:`D_2 = e_3 / e_2^3` with :math:`e_2 = \sum_{i<j} z_i z_j R_{ij}^\beta`,
     :math:`e_3 = \sum_{i<j<k} z_i z_j z_k (R_{ij} R_{jk} R_{ki})^\beta` and
@@ -192,12 +192,13 @@ def _blocks(
     counts = np.diff(offsets)
     by_size = np.argsort(counts, kind="stable")
     by_size = by_size[counts[by_size] > 2]
+    rising = counts[by_size]
     stop = len(by_size)
     while stop > 0:
-        largest = int(counts[by_size[stop - 1]])
+        largest = int(rising[stop - 1])
         start = max(stop - max(_PAIRS // largest**2, 1), 0)
         # Not far smaller ones in the same block, which would be mostly filling.
-        start = max(start, int(np.searchsorted(counts[by_size], largest * 0.9)))
+        start = max(start, int(np.searchsorted(rising, largest * 0.9)))
         jets = by_size[start:stop]
         place = np.arange(largest)
         inside = place < counts[jets][:, None]
