@@ -1,6 +1,7 @@
 """What a job file may say."""
 
 from raybead.config.data import Data, LhcoSource, PythiaSource, Resonance, Source
+from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare
 from raybead.config.job import Job, dump_job, load_job, parse_job
@@ -16,9 +17,12 @@ from raybead.config.model import (
 from raybead.config.train import Train
 
 __all__ = [
+    "NAMES",
+    "Chain",
     "ChamferLoss",
     "Data",
     "EdgeNetModel",
+    "FeatureSet",
     "Graph",
     "Hunt",
     "JetBottleneckModel",
@@ -31,6 +35,7 @@ __all__ = [
     "Prepare",
     "PythiaSource",
     "Resonance",
+    "ScalingKind",
     "Score",
     "Source",
     "Train",
