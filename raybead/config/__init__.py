@@ -13,6 +13,7 @@ from raybead.config.data import (
     Source,
 )
 from raybead.config.download import ZENODO_API, Download
+from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
@@ -28,13 +29,16 @@ from raybead.config.model import (
 from raybead.config.train import Train
 
 __all__ = [
+    "NAMES",
     "ZENODO_API",
     "BeadCsvSource",
+    "Chain",
     "ChamferLoss",
     "Columns",
     "Data",
     "Download",
     "EdgeNetModel",
+    "FeatureSet",
     "FileSource",
     "Graph",
     "Hunt",
@@ -50,6 +54,7 @@ __all__ = [
     "PythiaSource",
     "Resonance",
     "RootSource",
+    "ScalingKind",
     "Score",
     "SoftDrop",
     "Source",

@@ -218,9 +218,7 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
         },
         "metrics": {
             "history": [asdict(record) for record in progress.history],
-            "reconstruction": reconstruction_histograms(
-                model, jets.select(held_out), scaling, job.graph.features
-            ),
+            "reconstruction": reconstruction_histograms(model, jets.select(held_out), scaling),
         },
     }
 

@@ -1,7 +1,8 @@
 """Rows to jet graphs: packed nodes and offsets, features, scaling."""
 
+from raybead.config import NAMES, FeatureSet
 from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
-from raybead.graphs.features import NAMES, FeatureSet, node_features
+from raybead.graphs.features import node_features
 from raybead.graphs.jetbatch import JetBatch
 from raybead.graphs.scaling import Scaling
 from raybead.graphs.tiles import Tile, tiles

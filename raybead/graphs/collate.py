@@ -44,6 +44,7 @@ def collate(table: pa.Table, graph: Graph, generators: Sequence[str] | None = No
         column["phi"],
         np.repeat(jet["eta"].astype(np.float32), kept),
         np.repeat(jet["phi"].astype(np.float32), kept),
+        np.repeat(_btags(jets), kept),
     )
     events = table.column("event").to_numpy()
     per_event = n // len(events) if len(events) else 1
@@ -114,6 +115,13 @@ def _flatten(table: pa.Table) -> tuple[pa.StructArray, pa.StructArray, np.ndarra
     inner = _one_array(table, "constituents").flatten()
     sizes = np.diff(inner.offsets.to_numpy()).astype(np.int64)
     return jets, inner.flatten(), sizes
+
+
+def _btags(jets: pa.StructArray) -> np.ndarray:
+    """[B] float32; 0 where a jet's b-tag is unknown, or none was ever recorded."""
+    if jets.type.get_field_index("btag") < 0:
+        return np.zeros(len(jets), np.float32)
+    return _numpy(jets.field("btag").fill_null(0)).astype(np.float32, copy=False)
 
 
 def _one_array(table: pa.Table, name: str) -> pa.ListArray:

@@ -5,19 +5,10 @@ Axes: T constituents, F features.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-FeatureSet = Literal["jet-axis", "cartesian", "cylindrical"]
-
-NAMES: dict[FeatureSet, tuple[str, ...]] = {
-    "jet-axis": ("pt_deta", "pt_dphi", "pt"),
-    "cartesian": ("px", "py", "pz"),
-    "cylindrical": ("pt", "eta", "phi"),
-}
-"""Names of the features, in order; momenta in GeV, angles in radians."""
+from raybead.config import FeatureSet
 
 
 def node_features(
@@ -27,17 +18,19 @@ def node_features(
     phi: NDArray[np.float32],
     axis_eta: NDArray[np.float32],
     axis_phi: NDArray[np.float32],
+    btag: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Features [T, F] of constituents.
 
     Args:
-        kind: ``jet-axis``: (pT d-eta, pT d-phi, pT) about the jet's axis; ``cartesian``:
-            (px, py, pz); ``cylindrical``: (pT, eta, phi).
+        kind: see :data:`raybead.config.NAMES`. Constituents count as massless: ``p4``'s E is
+            pT cosh(eta), and ``p4-cylindrical``'s m is 0.
         pt: [T] transverse momentum, GeV.
         eta: [T] pseudorapidity.
         phi: [T] azimuth, radians.
         axis_eta: [T] pseudorapidity of the constituent's jet.
         axis_phi: [T] azimuth of the constituent's jet.
+        btag: [T] b-tag of the constituent's jet.
     """
     match kind:
         case "jet-axis":
@@ -47,4 +40,10 @@ def node_features(
             columns = (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta))
         case "cylindrical":
             columns = (pt, eta, phi)
+        case "p4":
+            columns = (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta))
+        case "p4-cylindrical":
+            columns = (pt, eta, phi, np.zeros_like(pt))
+        case "p4-btag":
+            columns = (pt, eta, phi, btag)
     return np.stack(columns, axis=1).astype(np.float32, copy=False)

@@ -18,7 +18,7 @@ from torch import nn
 import raybead
 from raybead.config import Graph, Loss, Model
 from raybead.errors import RunError
-from raybead.graphs import NAMES, Scaling
+from raybead.graphs import Scaling
 from raybead.models.build import build_model
 from raybead.storage import Folder
 
@@ -37,7 +37,7 @@ class Recipe(BaseModel):
 
     def build(self) -> nn.Module:
         """The model with fresh weights."""
-        return build_model(self.model, len(NAMES[self.graph.features]))
+        return build_model(self.model, len(self.graph.scaled_columns))
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,13 @@ class Bundle:
         try:
             recipe = Recipe(graph=raw["graph"], model=raw["model"], loss=raw["loss"])
             weights = safetensors.torch.load(folder.read(WEIGHTS))
-            return cls(recipe, Scaling.from_dict(raw["scaling"]), weights, raw["summary"])
+            scaling = Scaling.from_dict(raw["scaling"])
+            bundle = cls(recipe, scaling, weights, raw["summary"])
         except (KeyError, ValidationError, SafetensorError) as error:
             raise RunError(f"{folder}: not a whole model bundle: {error}") from None
+        if (scaling.columns, scaling.scaled_columns) != (
+            recipe.graph.columns,
+            recipe.graph.scaled_columns,
+        ):
+            raise RunError(f"{folder}: not a whole model bundle: its scaling is of other features")
+        return bundle

@@ -8,22 +8,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from raybead.graphs import NAMES, FeatureSet, JetBatch, Scaling
+from raybead.graphs import JetBatch, Scaling
 
 MAX_JETS = 4096
 BINS = 60
 
 
 def reconstruction_histograms(
-    model: nn.Module, jets: JetBatch, scaling: Scaling, features: FeatureSet
+    model: nn.Module, jets: JetBatch, scaling: Scaling
 ) -> dict[str, dict[str, list[float]]]:
     """Histograms of every feature in its own units, of inputs and of reconstructions.
 
     Args:
         model: trained.
         jets: held out from training, scaled; the first few thousand are looked at.
-        scaling: to be undone.
-        features: whose names the result has.
+        scaling: to be undone. Where it can't be, the features stay as the model sees them, and
+            ``_scaled`` ends their names.
 
     Returns:
         For each feature ``edges`` [61], ``input`` [60] and ``reconstruction`` [60]; values
@@ -33,10 +33,10 @@ def reconstruction_histograms(
     few = jets.select(torch.arange(min(len(jets), MAX_JETS)))
     with torch.inference_mode():
         output = model(few.to(next(model.parameters()).device))
-    aims = scaling.invert(output.target_NF.float()).cpu().numpy()
-    gets = scaling.invert(output.reconstruction_NF.float()).cpu().numpy()
+    aims, names = _in_own_units(output.target_NF, scaling)
+    gets, _ = _in_own_units(output.reconstruction_NF, scaling)
     found: dict[str, dict[str, Any]] = {}
-    for column, name in enumerate(NAMES[features]):
+    for column, name in enumerate(names):
         low, high = np.quantile(aims[:, column], [0.001, 0.999])
         edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
         found[name] = {"edges": edges.tolist()}
@@ -44,3 +44,10 @@ def reconstruction_histograms(
             inside = np.clip(values[:, column], edges[0], edges[-1])
             found[name][kind] = np.histogram(inside, edges)[0].tolist()
     return found
+
+
+def _in_own_units(x_NF: torch.Tensor, scaling: Scaling) -> tuple[np.ndarray, list[str]]:
+    x_NF = x_NF.float().cpu()
+    if scaling.invertible:
+        return scaling.invert(x_NF).numpy(), list(scaling.columns)
+    return x_NF.numpy(), [f"{name}_scaled" for name in scaling.scaled_columns]

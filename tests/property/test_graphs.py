@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybead.config import ChamferLoss, EdgeNetModel, Graph, JetBottleneckModel, MseLoss
-from raybead.graphs import JetBatch, Scaling, collate, tiles
+from raybead.graphs import NAMES, JetBatch, Scaling, collate, tiles
 from raybead.losses import jet_loss
 from raybead.models import build_model
 
@@ -123,7 +123,7 @@ def test_edge_index_is_the_complete_graph_without_loops():
     assert sorted(edges) == sorted(expected)
 
 
-@pytest.mark.parametrize("features", ["jet-axis", "cartesian", "cylindrical"])
+@pytest.mark.parametrize("features", NAMES)
 @pytest.mark.parametrize("nodes", [5, "all"])
 def test_collate_equals_a_loop_over_rows(event_rows, features, nodes):
     graph = Graph(features=features, nodes=nodes)
@@ -141,6 +141,14 @@ def test_collate_equals_a_loop_over_rows(event_rows, features, nodes):
                         "jet-axis": (pt * (eta - jet["eta"]), pt * dphi, pt),
                         "cartesian": (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)),
                         "cylindrical": (pt, eta, phi),
+                        "p4": (
+                            pt * np.cos(phi),
+                            pt * np.sin(phi),
+                            pt * np.sinh(eta),
+                            np.hypot(pt, pt * np.sinh(eta)),
+                        ),
+                        "p4-cylindrical": (pt, eta, phi, 0.0),
+                        "p4-btag": (pt, eta, phi, 0.0),
                     }[features]
                 )
             got = jets.x_TF[jets.ptr[number] : jets.ptr[number + 1]].numpy()
@@ -165,5 +173,5 @@ def test_scaling_is_fitted_on_what_it_is_given_and_inverts(event_rows):
     torch.testing.assert_close(scaled.x_TF.std(0, correction=0), torch.ones(3), atol=1e-3, rtol=0)
     torch.testing.assert_close(scaling.invert(scaled.x_TF), jets.x_TF, rtol=1e-4, atol=1e-2)
     assert Scaling.from_dict(scaling.as_dict()) == scaling
-    constant = Scaling.fit(graph, torch.full((4, 2), 3.0))
-    assert constant.scale == (1.0, 1.0)
+    constant = torch.full((4, 3), 3.0)
+    assert torch.equal(Scaling.fit(graph, constant).scaled(constant), torch.zeros(4, 3))

@@ -27,10 +27,16 @@ LABELS = {
     "px": r"$p_x$ [GeV]",
     "py": r"$p_y$ [GeV]",
     "pz": r"$p_z$ [GeV]",
+    "e": r"$E$ [GeV]",
+    "m": r"$m$ [GeV]",
     "eta": r"$\eta$",
     "phi": r"$\phi$ [rad]",
+    "btag": "b-tag of the jet",
 }
-IN_WORDS = {"pt_deta": "pT Δη", "pt_dphi": "pT Δφ", "pt": "pT", "eta": "η", "phi": "φ"}
+IN_WORDS = {
+    "pt_deta": "pT Δη", "pt_dphi": "pT Δφ", "pt": "pT", "e": "E", "eta": "η", "phi": "φ",
+    "btag": "b-tag",
+}  # fmt: skip
 
 
 def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
@@ -93,12 +99,23 @@ def reconstruction_figures(
         else:
             axes.set_ylim(0, 1.05 * max(aims.max(), gets.max(), 1))
         axes.set_xlim(edges[0], edges[-1])
-        axes.set(xlabel=LABELS.get(feature, feature.replace("$", "")), ylabel="Constituents")
+        axes.set(xlabel=_label(feature), ylabel="Constituents")
         legend(axes, rows=1, columns=2)
-        words = IN_WORDS.get(feature, feature)
+        words = _in_words(feature)
         yield saved(
             figure, f"reconstruction-{feature}", "training",
             f"{words} of the constituents of held-out background jets, and what the model makes"
             " of them. The outermost bins hold all that lies beyond.",
             f"Histograms of {words}, inputs filled and reconstructions as a line.",
         )  # fmt: skip
+
+
+def _label(feature: str) -> str:
+    if feature in LABELS:
+        return LABELS[feature]
+    return _in_words(feature).replace("$", "")
+
+
+def _in_words(feature: str) -> str:
+    name = feature.removesuffix("_scaled")
+    return IN_WORDS.get(name, name.replace("_", " ")) + (", scaled" if name != feature else "")
