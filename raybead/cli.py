@@ -16,6 +16,7 @@ from raybead.config import ZENODO_API, Download, PythiaSource, Resonance, load_j
 from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels, download_files, show_files
+from raybead.inspection import inspect
 from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
 from raybead.storage import Folder
@@ -87,6 +88,19 @@ def show(run: Annotated[str, Parameter(help="A run's folder or URI.")], /) -> No
     """Show what a run holds."""
 
     show_run(Folder.at(run), Console())
+
+
+@app.command(name="inspect")
+def inspect_files(
+    path: Annotated[str, Parameter(help="A file, folder, pattern, or URI.")],
+    /,
+    *,
+    every: Annotated[
+        bool, Parameter(name="--all", help="Look at every event, not at the first 2,000.", negative=())
+    ] = False,
+) -> None:
+    """Say what files of events are, and what raybead would make of them."""
+    inspect(path, Console(), everything=every)
 
 
 @app.command

@@ -20,7 +20,7 @@ from raybead.console import Console
 from raybead.errors import InputError, RaybeadError
 from raybead.events import Particles, Span, make_jets, open_source
 from raybead.events.sources.bead_csv import told_by_name
-from raybead.events.sources.columns import guessed_columns, schema_in_words
+from raybead.events.sources.names import column_names, guessed_columns
 from raybead.storage import found_files, open_input
 
 SAMPLE = 2000
@@ -104,17 +104,17 @@ def _recognised(path: str, found: Findings) -> Source:
             found.job = f'source = "lhco"\npath = "{path}"'
             return LhcoSource(source="lhco", path=path, bad_rows="drop")
         case b"PAR1":
-            columns = guessed_columns(path, "parquet")
-            found.add("format", "Parquet" if columns else "Parquet, raybead's own events")
+            names = column_names(path, "parquet")
+            if {"jets.px", "constituents.pt"} <= set(names):
+                found.add("format", "Parquet, raybead's own events")
+                found.job = f'source = "parquet"\npath = "{path}"'
+                return ParquetSource(source="parquet", path=path, bad_rows="drop")
+            columns = _columns(path, names)
+            found.add("format", "Parquet")
             found.job = f'source = "parquet"\npath = "{path}"\n{_mapping(columns)}'
             return ParquetSource(source="parquet", path=path, columns=columns, bad_rows="drop")
         case b"root":
-            columns = guessed_columns(path, "root")
-            if columns is None:
-                raise InputError(
-                    f"{path}: ROOT, and no branch is named like pt, eta and phi of particles;"
-                    f" it holds {schema_in_words(path, 'root')}"
-                )
+            columns = _columns(path, column_names(path, "root"))
             found.add("format", "ROOT")
             found.job = f'source = "root"\npath = "{path}"\n{_mapping(columns)}'
             return RootSource(source="root", path=path, columns=columns, bad_rows="drop")
@@ -130,9 +130,17 @@ def _recognised(path: str, found: Findings) -> Source:
     return BeadCsvSource(source="bead_csv", path=path, bad_rows="drop")
 
 
-def _mapping(columns: Columns | None) -> str:
+def _columns(path: str, names: list[str]) -> Columns:
+    columns = guessed_columns(names)
     if columns is None:
-        return ""
+        raise InputError(
+            f"{path}: no columns are named like pt, eta and phi of particles; it has"
+            f" {', '.join(names)}: map them by columns in a job file"
+        )
+    return columns
+
+
+def _mapping(columns: Columns) -> str:
     named = ", ".join(f'{k} = "{v}"' for k, v in columns.model_dump(exclude_defaults=True).items())
     return f"columns = {{ {named} }}"
 
