@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from raybead.config import LhcoSource, PythiaSource, Source
+from raybead.config import LhcoSource, ParquetSource, PythiaSource, RootSource, Source
 from raybead.events.particles import Particles
 from raybead.events.sources.lhco import LhcoReader
+from raybead.events.sources.nested import ParquetReader
 from raybead.events.sources.pythia import PythiaGenerator
+from raybead.events.sources.root import RootReader
 from raybead.events.span import Span
 
 
@@ -47,6 +49,10 @@ def open_source(config: Source) -> EventSource:
     match config:
         case LhcoSource():
             return LhcoReader(config)
+        case ParquetSource():
+            return ParquetReader(config)
+        case RootSource():
+            return RootReader(config)
         case PythiaSource():
             return PythiaGenerator(config)
         case _:
