@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raybead.config import ParquetSource
@@ -133,6 +133,7 @@ def test_events_are_read_as_they_are(tmp_path_factory, nesting, data, depth, row
 
 
 @given(events=LOOSE, rows_per_task=st.integers(1, 14), group=st.integers(1, 14))
+@example(events=[[(1.0, 1.0, 1.0)], [], [(2.0, 2.0, 2.0)] * 2], rows_per_task=1, group=14)
 @settings(max_examples=25, deadline=None)
 def test_padding_is_all_that_goes(tmp_path_factory, events, rows_per_task, group):
     table, names = padded(events)

@@ -136,7 +136,9 @@ def test_unphysical_rows_are_refused_or_dropped(written):
     made["pt"] = ak.Array([[1.0], [-1.0], [1.0], [np.nan]])
     made["eta"] = made["phi"] = ak.Array([[1.0], [1.0], [1.0], [1.0]])
     path = written({"events": made})
-    with pytest.raises(InputError, match=r"row 3: NaN or infinity in pt;|row 1: negative pT \("):
+    with pytest.raises(
+        InputError, match=r"row 1: negative pT \(and 1 more bad rows up to row 3\)"
+    ):
         read_all(root(path))
     ((part, dropped),) = read_all(root(path, bad_rows="drop"))
     assert part.event.tolist() == [0, 2]

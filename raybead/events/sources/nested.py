@@ -205,7 +205,9 @@ def _open(uri: str) -> Iterator[pq.ParquetFile]:
                 pre_buffer=False,
                 page_checksum_verification=True,
             )
-        except (pa.ArrowException, OSError) as error:
+            # Damaged names show when they are asked for.
+            _ = dotted_names(list(file.schema_arrow)), str(file.schema)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if stream.seek(0, 2) == 0:
                 raise InputError(f"{uri}: the file is empty") from None
             stream.seek(0)

@@ -91,6 +91,8 @@ class RootReader:
             path = self._path([name for name, kind in kinds.items() if kind in TREES])
             with _telling(InputError, damaged):
                 tree = file[path]
+                # An RNTuple reads what it says of itself when it is asked.
+                _ = tree.num_entries, tree.keys()
             with file:
                 yield tree
 
@@ -150,14 +152,13 @@ class RootReader:
         return arrays
 
     def _array(self, tree: Any, name: str, key: str, span: Span) -> Any:
-        branch = tree[key]
         if len(span):
             fault: type[InputError] = DamagedError
             what = f"rows {span.start} to {span.stop - 1} can't be read, the file is damaged"
         else:
-            fault, what = InputError, f"branch {name!r}, a {branch.typename}, can't be read"
+            fault, what = InputError, f"branch {name!r} can't be read"
         with _telling(fault, f"{self.uri}: {what}"):
-            array = branch.array(entry_start=span.start, entry_stop=span.stop, library="ak")
+            array = tree[key].array(entry_start=span.start, entry_stop=span.stop, library="ak")
             if len(array) != len(span):
                 raise ValueError(f"{len(array)} values of {name!r}")
         return ak.to_arrow(array, list_to32=False, extensionarray=False)
