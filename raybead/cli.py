@@ -96,7 +96,8 @@ def inspect_files(
     /,
     *,
     every: Annotated[
-        bool, Parameter(name="--all", help="Look at every event, not at the first 2,000.", negative=())
+        bool,
+        Parameter(name="--all", help="Look at every event, not at the first 2,000.", negative=()),
     ] = False,
 ) -> None:
     """Say what files of events are, and what raybead would make of them."""

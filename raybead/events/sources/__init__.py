@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from raybead.config import BeadCsvSource, LhcoSource, PythiaSource, Source
+from raybead.config import (
+    BeadCsvSource,
+    LhcoSource,
+    ParquetSource,
+    PythiaSource,
+    RootSource,
+    Source,
+)
 from raybead.events.particles import Particles
 from raybead.events.sources.bead_csv import BeadCsvReader
 from raybead.events.sources.lhco import LhcoReader
+from raybead.events.sources.nested import ParquetReader
 from raybead.events.sources.pythia import PythiaGenerator
+from raybead.events.sources.root import RootReader
 from raybead.events.span import Span
 
 
@@ -50,10 +59,12 @@ def open_source(config: Source) -> EventSource:
             return LhcoReader(config)
         case BeadCsvSource():
             return BeadCsvReader(config)
+        case ParquetSource():
+            return ParquetReader(config)
+        case RootSource():
+            return RootReader(config)
         case PythiaSource():
             return PythiaGenerator(config)
-        case _:
-            raise NotImplementedError
 
 
 __all__ = ["EventSource", "open_source"]
