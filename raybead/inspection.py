@@ -196,7 +196,7 @@ def _describe(found: Findings, source: Source, spans: list[Span]) -> None:
     if tally.generators:
         found.add("generators", ", ".join(sorted(tally.generators)))
     drops = "".join(f", {n} dropped: {cut}" for cut, n in dropped.items() if n)
-    found.add("with two anti-kt jets above 200 GeV", f"{kept} events{drops}")
+    found.add("with two jets above 200 GeV", f"{kept} events{drops}")
     if bad := dropped.get("unphysical row"):
         found.odd.append(
             f"{bad} rows can't be events; a job refuses them unless bad_rows = 'drop'"
