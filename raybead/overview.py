@@ -6,6 +6,7 @@ from typing import Any
 
 from raybead.console import Console
 from raybead.errors import RunError
+from raybead.report.numbers import events
 from raybead.storage import JOB, MANIFEST, Folder, StageName, is_current, stage_facts
 
 
@@ -67,9 +68,9 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
     rows = [
         [
             f"{cut['cut']:g}",
-            str(cut["events"]["outliers"]),
+            events(cut["events"]["outliers"]),
             f"{cut['window']['low']:.0f}-{cut['window']['high']:.0f}",
-            str(cut["window"]["observed"]),
+            events(cut["window"]["observed"]),
             f"{cut['window']['expected']:.1f} +- {cut['window']['expected_error']:.1f}",
             f"{cut['local']['significance']:.1f}",
             p_text(cut["global"]),
@@ -108,8 +109,8 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
             "control_moment": "no learning: mean (pT dR)^2",
         }
         console.table(
-            f"Evaluation with truth ({result['evaluation']['signal']} signal,"
-            f" {result['evaluation']['background']} background); no part in the hunt",
+            f"Evaluation with truth ({events(result['evaluation']['signal'])} signal,"
+            f" {events(result['evaluation']['background'])} background); no part in the hunt",
             ["score", "AUC", "max SIC", "AUC less the model's"],
             [
                 [

@@ -106,5 +106,5 @@ def _conclude(
 def _sample(scores: Folder, role: str) -> Sample:
     name = f"{role}.parquet"
     return Sample.of(
-        read_parquet(scores.read(name), f"{scores}/{name}", ["event", "mjj", "score"])
+        read_parquet(scores.read(name), f"{scores}/{name}", ["event", "mjj", "score", "weight"])
     )

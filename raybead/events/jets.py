@@ -151,19 +151,27 @@ def _by_pt(
     sizes: NDArray[np.int64],
 ) -> Constituents:
     index = constituents[members_of(starts, sizes)]
-    jet = np.repeat(np.arange(len(sizes)), sizes)
-    falling = np.diff(particles.pt) <= 0
-    falling[particles.offsets[1:-1][particles.offsets[1:-1] < len(particles.pt)] - 1] = True
-    if falling.all():
-        # Particles lie leading first in each event, as files have them: their order is that
-        # of pT, and sorting whole numbers is several times faster.
-        stride = len(particles.pt)
-        index = np.sort(jet * stride + index) - jet * stride
-    else:
-        index = index[np.lexsort((-particles.pt[index], jet))]
+    index = index[_falling(particles.pt[index], sizes)]
     return Constituents(
         offsets_of(sizes), particles.pt, particles.eta, particles.phi, particles.pid
     ).take(index, offsets_of(sizes))
+
+
+def _falling(pt: Array, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[C] order of constituents by jet and falling pT; those of one pT stay in their order.
+
+    Jet, pT in the single precision that rows hold, and place in the jet make one whole number,
+    which sorts several times faster than three columns.
+    """
+    jet = np.repeat(np.arange(len(sizes)), sizes)
+    if len(sizes) >= 1 << 20 or sizes.max(initial=0) >= 1 << 12:
+        return np.lexsort((-pt.astype(np.float32), jet))
+    starts = offsets_of(sizes)[:-1]
+    place = np.arange(len(pt)) - np.repeat(starts, sizes)
+    # Bits of floats above zero rise with them.
+    softness = np.int64(0xFFFFFFFF) - pt.astype(np.float32).view(np.int32)
+    key = np.sort((jet << 44) | (softness << 12) | place)
+    return (key & 0xFFF) + np.repeat(starts, sizes)
 
 
 def _groomed(events: JetEvents, config: Jets) -> JetEvents:

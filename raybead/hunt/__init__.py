@@ -2,6 +2,7 @@
 
 from raybead.hunt.background import NonOutliers, RatioPolynomial, predict
 from raybead.hunt.evaluation import evaluate
+from raybead.hunt.histogram import Histogram
 from raybead.hunt.hunt import Prepared, conclude, conclude_cut, prepare_cut
 from raybead.hunt.sample import DIJET_EDGES, Sample, edges_within
 from raybead.hunt.scan import Windows, local_p, test_statistic
@@ -12,6 +13,7 @@ __all__ = [
     "CHUNK",
     "DIJET_EDGES",
     "GlobalP",
+    "Histogram",
     "NonOutliers",
     "Prepared",
     "RatioPolynomial",

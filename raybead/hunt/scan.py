@@ -2,7 +2,8 @@
 
 The local p-value of a window is the Poisson probability of at least as many events as observed,
 given the prediction; the test statistic is -log of the smallest. Equal to pyBumpHunter's on the
-same histograms, and vectorised over pseudo-experiments.
+same histograms, and vectorised over pseudo-experiments. Sums of weights count as the Poisson
+counts that fluctuate as much (:class:`~raybead.hunt.histogram.Histogram`).
 
 Axes: N histograms, M bins, W windows.
 """
@@ -16,9 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from raybead.errors import HuntError
-
-Array = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from raybead.hunt.histogram import Array, Counts, Histogram
 
 
 @dataclass(frozen=True)
@@ -42,25 +41,33 @@ class Windows:
         return len(self.start)
 
 
-def local_p(counts_NM: Counts, expected_NM: Array, windows: Windows) -> Array:
+def local_p(observed_NM: Histogram, expected_NM: Array, windows: Windows) -> Array:
     """[N, W] probability of at least the observed events in each window; 1 without an excess.
 
     Windows in which nothing is expected can't be judged: 1, too. So are those that reach beyond
     the first or last bin with an expectation.
 
+    The probability is that of a count n_eff = (sum w)^2 / sum w^2 where the prediction is as
+    many times smaller than expected as n_eff is smaller than sum w.
+
     Args:
-        counts_NM: [N, M] observed events.
+        observed_NM: N histograms of events.
         expected_NM: [N, M] or [1, M] predictions.
         windows: W of them.
     """
-    observed_NW = _sums(counts_NM, windows)
-    expected_NW = _sums(expected_NM, windows)
+    summed = _differences if observed_NM.are_counts else _sums
+    observed_NW = summed(observed_NM.sums, windows)
+    expected_NW = summed(expected_NM, windows)
     first, last = _filled_range(expected_NM)
     inside = (windows.start >= first[:, None]) & (windows.stop <= last[:, None])
     excess = (observed_NW > expected_NW) & (expected_NW > 0) & inside
     p_NW = np.ones(np.broadcast_shapes(observed_NW.shape, expected_NW.shape))
     expected_NW = np.broadcast_to(expected_NW, p_NW.shape)
-    p_NW[excess] = special.gammainc(observed_NW[excess], expected_NW[excess])
+    n, mu = observed_NW[excess], expected_NW[excess]
+    if not observed_NM.are_counts:
+        per_event = summed(observed_NM.squares, windows)[excess] / n
+        n, mu = n / per_event, mu / per_event
+    p_NW[excess] = special.gammainc(n, mu)
     return p_NW
 
 
@@ -72,10 +79,19 @@ def test_statistic(p_NW: Array) -> Array:
 test_statistic.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name
 
 
-def _sums(values_NM: Array | Counts, windows: Windows) -> Array:
+def _differences(values_NM: Array | Counts, windows: Windows) -> Array:
+    """[N, W] sums over windows, as differences of running sums."""
     zero = np.zeros((len(values_NM), 1), dtype=values_NM.dtype)
     running = np.concatenate([zero, np.cumsum(values_NM, axis=1)], axis=1)
     return (running[:, windows.stop] - running[:, windows.start]).astype(np.float64)
+
+
+def _sums(values_NM: Array | Counts, windows: Windows) -> Array:
+    """The same, each summed by itself: weights may fall steeply with m_jj, and what is left of a
+    small sum after a difference of large ones would be rounding."""
+    zero = np.zeros((len(values_NM), 1))
+    turns = np.stack([windows.start, windows.stop], axis=1).ravel()
+    return np.add.reduceat(np.concatenate([values_NM, zero], axis=1), turns, axis=1)[:, ::2]
 
 
 def _filled_range(expected_NM: Array) -> tuple[Counts, Counts]:

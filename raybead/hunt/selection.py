@@ -5,7 +5,9 @@ into m_jj. The conditional threshold is a quantile regression (Koenker and Basse
 46 (1978) 33) on a polynomial of log m_jj:
 
 .. math:: t(m) = \sum_k c_k \log^k(m / m_0), \quad
-    c = \arg\min \sum_e \rho_q(s_e - t(m_e)), \quad \rho_q(u) = u (q - [u < 0])
+    c = \arg\min \sum_e w_e \rho_q(s_e - t(m_e)), \quad \rho_q(u) = u (q - [u < 0])
+
+with the events' weights w, so that the share asked for is one of summed weight.
 """
 
 from __future__ import annotations
@@ -19,11 +21,15 @@ from scipy.optimize import minimize
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt.sample import Array, Sample
+from raybead.hunt.histogram import Histogram
+from raybead.hunt.sample import DIJET_EDGES, Array, Sample
+from raybead.hunt.weights import effective, relative
+from raybead.hunt.weights import quantile as weighted_quantile
 
 FOLDS = 5
 MIN_BEYOND = 10
-"""Events that have to lie beyond a threshold for its fit to mean anything."""
+"""Events that have to lie beyond a threshold for its fit to mean anything; effective ones, where
+they are weighted."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Threshold:
 
 
 def fit_threshold(sample: Sample, quantile: float, order: int) -> Threshold:
-    """The threshold that a share ``quantile`` of a sample lies below.
+    """The threshold that a share ``quantile`` of a sample's summed weight lies below.
 
     Args:
         sample: whose scores and masses are regressed.
@@ -49,49 +55,78 @@ def fit_threshold(sample: Sample, quantile: float, order: int) -> Threshold:
         order: of the polynomial; 0 is a fixed threshold.
 
     Raises:
-        HuntError: the sample is too small for the quantile.
+        HuntError: the sample is too small for the quantile, or its weights sum to no positive
+            number.
     """
-    beyond = len(sample) * (1 - quantile)
-    if beyond < MIN_BEYOND:
+    weight = relative(sample.weight)
+    if len(sample) and weight.sum() <= 0:
         raise HuntError(
-            f"cut {quantile:g}: only {beyond:.1f} of the {len(sample)} events that thresholds are"
+            f"cut {quantile:g}: the weights of the {len(sample)} events that thresholds are fitted"
+            f" on sum to {weight.sum():g}, which is not above 0"
+        )
+    n = effective(weight)
+    beyond = n * (1 - quantile)
+    if beyond < MIN_BEYOND:
+        events = len(sample) if n == len(sample) else f"effectively {n:.1f}"
+        raise HuntError(
+            f"cut {quantile:g}: only {beyond:.1f} of the {events} events that thresholds are"
             f" fitted on lie beyond it, and {MIN_BEYOND} are needed; take a softer cut"
         )
     reference = float(np.median(sample.mjj))
     log_m = np.log(sample.mjj / reference)
     unit = float(log_m.std()) or 1.0
     design = np.vander(log_m / unit, order + 1, increasing=True)
-    fit = _quantile_regression(design, sample.score, quantile)
+    level = _levelled(sample.mjj, weight) if order else weight
+    fit = _quantile_regression(design, sample.score, level, quantile)
+    fit[0] += weighted_quantile(sample.score - design @ fit, weight, quantile)
     return Threshold(tuple(float(c / unit**k) for k, c in enumerate(fit)), reference)
 
 
-def _quantile_regression(design: Array, score: Array, quantile: float) -> Array:
+def _levelled(mjj: Array, weight: Array) -> Array:
+    """[E] weights in units of what an event of the same dijet bin weighs, sum w^2 / sum w.
+
+    A quantile given m_jj is the same whatever function of m_jj multiplies the weights. So weights
+    that fall with m_jj, as those of samples made in slices of it do, needn't take the say from
+    events at high masses, which would leave the threshold wrong where the hunt sees it is.
+    """
+    per_event = Histogram.of(mjj, weight, DIJET_EDGES).per_event
+    place = np.searchsorted(DIJET_EDGES, mjj, side="right") - 1
+    return weight / per_event[np.clip(place, 0, len(per_event) - 1)]
+
+
+def _quantile_regression(design: Array, score: Array, weight: Array, quantile: float) -> Array:
     """Coefficients [K] of the columns of ``design`` [E, K], the first of them constant.
 
     The pinball loss is smoothed by a Gaussian narrow against the spread of the scores, which
     makes it a convex problem for Newton's method, linear in the number of events (convolution
-    smoothing, arXiv:2012.05187). The constant is then set so that exactly the share wanted
-    lies below.
+    smoothing, arXiv:2012.05187). Negative weights can make the loss concave in places; its minimum
+    is then a local one, near the quantile over all masses, where the search begins.
     """
-    width = 0.5 * max(float(score.std()), 1e-12) * len(score) ** (-1 / 3)
+    total = weight.sum()
+    width = 0.5 * max(_spread(score, np.abs(weight)), 1e-12) * effective(weight) ** (-1 / 3)
 
     def loss(c: Array) -> float:
         u = (score - design @ c) / width
-        return float(np.mean(u * (quantile - special.ndtr(-u)) + _normal(u))) * width
+        each = u * (quantile - special.ndtr(-u)) + _normal(u)
+        return float(np.sum(weight * each) / total) * width
 
     def gradient(c: Array) -> Array:
         u = (score - design @ c) / width
-        return -design.T @ (quantile - special.ndtr(-u)) / len(score)
+        return -design.T @ (weight * (quantile - special.ndtr(-u))) / total
 
     def hessian(c: Array) -> Array:
         u = (score - design @ c) / width
-        return (design.T * _normal(u)) @ design / (len(score) * width)
+        return (design.T * (weight * _normal(u))) @ design / (total * width)
 
     start = np.zeros(design.shape[1])
-    start[0] = np.quantile(score, quantile)
-    best = minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact").x
-    best[0] += np.quantile(score - design @ best, quantile)
-    return best
+    start[0] = weighted_quantile(score, weight, quantile)
+    return minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact").x
+
+
+def _spread(score: Array, weight: Array) -> float:
+    total = weight.sum()
+    mean = np.sum(weight * score) / total
+    return float(np.sqrt(np.sum(weight * (score - mean) ** 2) / total))
 
 
 def _normal(u: Array) -> Array:

@@ -31,8 +31,8 @@ def toy_statistics(
     parts = []
     for chunk, start in enumerate(range(0, n, CHUNK), first):
         rng = np.random.default_rng([*seed, chunk])
-        counts, expected = background.toys(rng, min(CHUNK, n - start))
-        parts.append(test_statistic(local_p(counts, expected, windows)))
+        outliers, expected = background.toys(rng, min(CHUNK, n - start))
+        parts.append(test_statistic(local_p(outliers, expected, windows)))
     return np.concatenate(parts)
 
 
@@ -57,7 +57,7 @@ class GlobalP:
     @classmethod
     def of(cls, observed: float, toys: NDArray[np.float64]) -> GlobalP:
         # Equal statistics count as beyond: counts are discrete, and ties are common.
-        n, k = len(toys), int(np.sum(toys >= observed * (1 - 1e-12)))
+        n, k = len(toys), int(np.sum(toys >= observed * (1 - 1e-10)))
         tail = stats.norm.sf(1.0)
         low = stats.beta.ppf(tail, k, n - k + 1) if k > 0 else 0.0
         high = stats.beta.ppf(1 - tail, k + 1, n - k) if k < n else 1.0

@@ -12,7 +12,7 @@ from raybead.config import Job
 from raybead.events import read_parquet
 from raybead.storage import MANIFEST, Folder, Role, StageName, stage_facts
 
-COLUMNS = ["event", "truth", "mjj", "mj1", "mj2", "score"]
+COLUMNS = ["event", "truth", "mjj", "mj1", "mj2", "score", "weight"]
 STAGES: tuple[StageName, ...] = (
     "events/background", "events/search", "model", "scores", "hunt",
 )  # fmt: skip
@@ -56,6 +56,11 @@ class Content:
     def truth_is_known(self) -> bool:
         """Whether the hunt's result holds an evaluation with truth."""
         return self.result["evaluation"] is not None
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether numbers of events are sums of weights, and not counts."""
+        return "per_event" in self.best_cut["histogram"]
 
     @property
     def best_cut(self) -> Mapping[str, Any]:

@@ -29,6 +29,21 @@ def p_value(p: float, *, bound: bool = False) -> str:
     return f"{'≤' if bound else '='}{GLUE}{text}"
 
 
+def events(n: float) -> str:
+    """A number of events: a count as it is, a sum of weights to four digits or to whole ones."""
+    if isinstance(n, int) or n == 0:
+        return str(n)
+    decimals = max(0, 3 - math.floor(math.log10(abs(n))))
+    return f"{n:.{decimals}f}".replace("-", "−")
+
+
+def thousands(n: float) -> str:
+    """The same, its thousands set apart."""
+    whole, point, rest = events(n).partition(".")
+    head, digits = ("−", whole[1:]) if whole.startswith("−") else ("", whole)
+    return f"{head}{int(digits):,}".replace(",", "\N{NARROW NO-BREAK SPACE}") + point + rest
+
+
 def with_error(value: float, error: float) -> str:
     """``value ± error``, both to the second significant digit of the error."""
     if error <= 0 or not math.isfinite(error):

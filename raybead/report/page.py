@@ -65,7 +65,8 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         bare=lambda relation: relation.removeprefix(f"={numbers.GLUE}"),
         pm=lambda pair: numbers.with_error(*pair),
         percent=numbers.percent,
-        thousands=lambda n: f"{n:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+        events=numbers.events,
+        thousands=numbers.thousands,
     )
     result = content.result
     text = environment.get_template("page.html.j2").render(
@@ -78,6 +79,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         result=result,
         best=content.best_cut,
         conclusion=result["conclusion"],
+        weighted=content.is_weighted,
         verdict=words.verdict(result),
         evaluation=result["evaluation"],
         learned=words.learned(result["evaluation"]) if content.truth_is_known else (),

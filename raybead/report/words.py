@@ -16,7 +16,7 @@ from raybead.config import (
     RootSource,
     Source,
 )
-from raybead.report.numbers import GLUE, gev, p_value, percent, with_error
+from raybead.report.numbers import GLUE, events, gev, p_value, percent, with_error
 
 Regime = Literal["none", "undecided", "mild", "evidence", "discovery"]
 
@@ -96,8 +96,8 @@ def _window(best: Mapping[str, Any], conclusion: Mapping[str, Any]) -> str:
     window = conclusion["window"]
     return (
         f"The most significant window is {gev(window['low'], window['high'])}, among the"
-        f" {best['events']['outliers']} outliers of the {percent(best['cut'])} quantile cut:"
-        f" {window['observed']} events where"
+        f" {events(best['events']['outliers'])} outliers of the {percent(best['cut'])} quantile"
+        f" cut: {events(window['observed'])} events where"
         f" {with_error(window['expected'], window['expected_error'])} are expected, an excess of"
         f" {with_error(window['excess'], window['excess_error'])}."
     )

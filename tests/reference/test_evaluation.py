@@ -13,7 +13,7 @@ def table(seed=0, n=700):
     truth = (rng.random(n) < 0.15).astype(np.int8)
     score = np.round(rng.normal(size=n) + 1.5 * truth, 1)  # with ties
     other = score + rng.normal(size=n)
-    return pa.table({"truth": truth, "score": score, "other": other})
+    return pa.table({"truth": truth, "score": score, "other": other, "weight": np.ones(n)})
 
 
 def test_aucs_and_errors():
@@ -37,12 +37,16 @@ def test_aucs_and_errors():
 
 def test_significance_improvement_needs_background_left():
     truth = np.r_[np.ones(50), np.zeros(1000)].astype(np.int8)
-    perfect = pa.table({"truth": truth, "score": truth.astype(float)})
+    perfect = pa.table(
+        {"truth": truth, "score": truth.astype(float), "weight": np.ones(len(truth))}
+    )
     best = evaluate(perfect, ("score",))["scores"]["score"]
     assert best["auc"] == 1.0
     assert best["sic"] <= 1 / np.sqrt(20 / 1000) + 1e-9
 
 
 def test_without_truth_there_is_no_evaluation():
-    unknown = pa.table({"truth": pa.nulls(5, pa.int8()), "score": np.arange(5.0)})
+    unknown = pa.table(
+        {"truth": pa.nulls(5, pa.int8()), "score": np.arange(5.0), "weight": np.ones(5)}
+    )
     assert evaluate(unknown, ("score",)) is None

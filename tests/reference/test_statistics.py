@@ -8,7 +8,7 @@ import pyBumpHunter
 import pytest
 from sklearn.linear_model import QuantileRegressor
 
-from raybead.hunt import Sample, Windows, fit_threshold, local_p, test_statistic
+from raybead.hunt import Histogram, Sample, Windows, fit_threshold, local_p, test_statistic
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -22,7 +22,7 @@ def test_the_scan_equals_pybumphunter(seed, empty_tail):
     counts = rng.poisson(expected)
     counts[8:10] += 12
     windows = Windows.of(25, (2, 5))
-    p = local_p(counts[None], expected[None], windows)
+    p = local_p(Histogram.counted(counts[None]), expected[None], windows)
     oracle = pyBumpHunter.BumpHunter1D(width_min=2, width_max=5, npe=1, nworker=1)
     with contextlib.redirect_stdout(io.StringIO()):
         oracle.bump_scan(counts, expected, is_hist=True, do_pseudo=False)
@@ -39,7 +39,7 @@ def test_the_threshold_is_the_quantile_regression(quantile, order):
     rng = np.random.default_rng(0)
     mjj = 2500 + rng.exponential(600, 600)
     score = 1.5 * np.log(mjj / 3000) + rng.gamma(2.0, 1.0, 600)
-    threshold = fit_threshold(Sample(np.arange(600), mjj, score), quantile, order)
+    threshold = fit_threshold(Sample(np.arange(600), mjj, score, np.ones(600)), quantile, order)
     x = np.log(mjj / threshold.reference)[:, None] ** np.arange(1, order + 1)
     oracle = QuantileRegressor(quantile=quantile, alpha=0.0, solver="highs").fit(x, score)
 

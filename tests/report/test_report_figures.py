@@ -19,11 +19,12 @@ from raybead.hunt import (
 )
 from raybead.report.content import Content
 from raybead.report.figures.canvas import density, hep_style
-from raybead.report.figures.masses import mjj_figure, poisson_errors
+from raybead.report.figures.evaluation import evaluation_figures
+from raybead.report.figures.masses import jet_mass_figures, mjj_figure, poisson_errors, sum_errors
 from raybead.report.figures.scan import scan_figure
 from raybead.report.figures.scores import score_figure, score_mjj_figure
 from raybead.report.figures.training import loss_figure
-from raybead.report.numbers import p_value, percent, significance, with_error
+from raybead.report.numbers import events, p_value, percent, significance, thousands, with_error
 from raybead.report.outliers import in_window_and_outlier
 from raybead.report.page import render
 
@@ -38,7 +39,7 @@ def test_poisson_intervals_are_the_tabulated_ones():
 
 def test_density_has_unit_area_and_keeps_what_lies_beyond():
     edges = np.array([0.0, 1.0, 3.0])
-    shape = density(np.array([-5.0, 0.5, 2.0, 99.0]), edges)
+    shape = density(np.array([-5.0, 0.5, 2.0, 99.0]), np.ones(4), edges)
     np.testing.assert_allclose(shape, [0.5, 0.25])
 
 
@@ -136,3 +137,75 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
         plots = [mjj_figure("tiny", cut), score_mjj_figure(hunted)]
     assert "5 folds" in plots[-1].caption
     assert render(hunted, plots).count(b"<img ") == len(plots)
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (1234567, "1234567"), (0, "0"), (0.0, "0.0"), (412.3378, "412.3"), (0.01234567, "0.01235"),
+        (98765.4, "98765"), (-3.5, "−3.500"),
+    ],
+)  # fmt: skip
+def test_numbers_of_events_as_text(n, text):
+    assert events(n) == text
+    assert thousands(n).replace("\N{NARROW NO-BREAK SPACE}", "") == text
+
+
+def test_thousands_of_weighted_events_are_set_apart():
+    assert thousands(98765.4).replace("\N{NARROW NO-BREAK SPACE}", " ") == "98 765"
+    assert thousands(-1234.5).replace("\N{NARROW NO-BREAK SPACE}", " ") == "−1 234"
+
+
+def test_errors_of_sums_are_scaled_poisson_intervals():
+    counts, ones = np.array([0, 1, 10]), np.ones(3)
+    np.testing.assert_array_equal(sum_errors(counts, counts, ones), poisson_errors(counts))
+    weighed = sum_errors(0.2 * counts, 0.04 * counts, np.full(3, 0.2))
+    np.testing.assert_allclose(weighed, 0.2 * poisson_errors(counts))
+    # Few effective events, and a sum below zero: no length of an error bar may be negative.
+    assert (sum_errors(np.array([0.1, -2.0]), np.array([3.0, 4.0]), np.ones(2)) >= 0).all()
+
+
+def test_densities_add_weights():
+    edges = np.array([0.0, 1.0, 3.0])
+    shape = density(np.array([0.5, 2.0, 9.0]), np.array([2.0, 3.0, -1.0]), edges)
+    np.testing.assert_allclose(shape, [0.5, 0.25])
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "nlo"])
+def test_a_weighted_run_is_drawn_and_told_as_one(kind, job, make_run, make_result):
+    content = Content.read(job, make_run(make_result()))
+    weights = {
+        "lognormal": lambda rng, n: 0.04 * rng.lognormal(0, 0.8, n),
+        "nlo": lambda rng, n: rng.choice([1.0, -1.0], n, p=[0.9, 0.1]),
+    }[kind]
+    scores = {
+        role: table.set_column(
+            table.column_names.index("weight"), "weight",
+            pa.array(weights(np.random.default_rng(seed), len(table))),
+        )
+        for seed, (role, table) in enumerate(content.scores.items())
+    }  # fmt: skip
+    search, background = (Sample.of(scores[role]) for role in ("search", "background"))
+    config = Hunt(cuts=(0.8,), toys=50, mass_window=(2659.0, 4010.0))
+    prepared = prepare_cut(search, background, 0.8, config)
+    cut = conclude_cut(prepared, toy_statistics(prepared.background, prepared.windows, 50, (0,)))
+    result = {
+        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
+        "evaluation": evaluate(scores["search"], ("score", "mjj")),
+    }  # fmt: skip
+    weighted = Content(**{**vars(content), "result": result, "scores": scores})
+    # Found again by their thresholds, the outliers weigh what the hunt says.
+    _, outlier = in_window_and_outlier(cut, scores["search"])
+    weight = scores["search"].column("weight").to_numpy()[outlier]
+    assert weight.sum() == pytest.approx(cut["events"]["outliers"])
+    with hep_style():
+        plots = [
+            mjj_figure("tiny", cut), score_figure(weighted), score_mjj_figure(weighted),
+            *jet_mass_figures(weighted), *evaluation_figures("tiny", result["evaluation"]),
+        ]  # fmt: skip
+    assert "scaled to the weights" in plots[0].caption
+    assert f"{events(cut['events']['outliers'])} outliers" in plots[0].alt
+    page = render(weighted, plots).decode()
+    assert "Events are weighted" in page
+    assert f"<td>{events(cut['window']['observed'])}</td>" in page
+    assert b"Events are weighted" not in render(content, ())

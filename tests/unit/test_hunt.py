@@ -6,6 +6,7 @@ from raybead.config import Hunt
 from raybead.errors import HuntError
 from raybead.hunt import (
     GlobalP,
+    Histogram,
     NonOutliers,
     RatioPolynomial,
     Sample,
@@ -26,7 +27,11 @@ def sample(n, seed, signal=0, mass=3500.0):
     mjj = np.concatenate([2500 + rng.exponential(500, n), rng.normal(mass, 80, signal)])
     score = 0.8 * np.log(mjj / 3000) + rng.normal(0, 1, n + signal)
     score[n:] += 3
-    return Sample(np.arange(n + signal), mjj, score)
+    return Sample(np.arange(n + signal), mjj, score, np.ones(n + signal))
+
+
+def non_outliers(outliers, others):
+    return NonOutliers(*(Histogram.counted(np.array(counts)) for counts in (outliers, others)))
 
 
 def hunt_once(search, background, config, toys=400):
@@ -76,18 +81,19 @@ def test_a_fixed_cut_sculpts_and_a_conditional_one_does_not():
     passed = {}
     for conditional in ("mjj", "none"):
         cut = prepare_cut(search, background, 0.9, Hunt(conditional=conditional))
-        share = cut.outliers / (cut.outliers + cut.others)
+        share = cut.outliers.sums / (cut.outliers + cut.others).sums
         passed[conditional] = share[12:16].mean() / share[:3].mean()
     assert passed["none"] > 1.5
     assert passed["mjj"] == pytest.approx(1, abs=0.15)
 
 
 def test_toys_keep_what_is_known_and_fluctuate_together():
-    background = NonOutliers(np.array([30, 20, 10]), np.array([300, 220, 90]))
-    counts, template = background.toys(np.random.default_rng(0), 4000)
+    background = non_outliers([30, 20, 10], [300, 220, 90])
+    dealt, template = background.toys(np.random.default_rng(0), 4000)
+    counts = dealt.sums
     assert (counts.sum(axis=1) == 60).all()
     assert (counts >= 0).all()
-    every = background.outliers + background.others
+    every = (background.outliers + background.others).sums
     np.testing.assert_allclose(counts.mean(axis=0), 60 * every / every.sum(), rtol=0.03)
     # What one toy has more of in its outliers, its template has less of.
     assert np.corrcoef(counts[:, 0], template[:, 0])[0, 1] == pytest.approx(-1)
@@ -95,7 +101,7 @@ def test_toys_keep_what_is_known_and_fluctuate_together():
 
 
 def test_toys_do_not_depend_on_how_they_are_shared_out():
-    background = NonOutliers(np.array([30, 20, 10, 5]), np.array([300, 220, 90, 40]))
+    background = non_outliers([30, 20, 10, 5], [300, 220, 90, 40])
     windows = Windows.of(4, (1, 2))
     whole = toy_statistics(background, windows, 2500, (3, 1))
     parts = [
@@ -114,7 +120,11 @@ def test_a_global_p_is_never_zero_and_counts_ties():
 
 
 def test_empty_predictions_are_not_discoveries():
-    p = local_p(np.array([[0, 3, 1]]), np.array([[2.0, 1.0, 0.0]]), Windows.of(3, (1, 1)))
+    p = local_p(
+        Histogram.counted(np.array([[0, 3, 1]])),
+        np.array([[2.0, 1.0, 0.0]]),
+        Windows.of(3, (1, 1)),
+    )
     assert p[0, 2] == 1.0
     assert test_statistic(p)[0] == pytest.approx(-np.log(p[0, 1]))
 
@@ -124,7 +134,8 @@ def test_a_ratio_polynomial_never_predicts_less_than_nothing():
     rng = np.random.default_rng(0)
     others = rng.poisson(400 * np.exp(-np.arange(len(edges) - 1) / 3))
     outliers = rng.poisson(others * np.linspace(0.2, 0.01, len(others)))
-    assert (RatioPolynomial.fit(outliers, others, edges).expected >= 0).all()
+    fit = RatioPolynomial.fit(Histogram.counted(outliers), Histogram.counted(others), edges)
+    assert (fit.expected >= 0).all()
 
 
 @pytest.mark.parametrize(

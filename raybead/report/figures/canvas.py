@@ -16,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
+from raybead.report.numbers import events
+
 Section = Literal["hunt", "cuts", "scores", "training", "evaluation"]
 
 # Petroff's accessible sequence (arXiv:2107.02270), which mplhep's styles cycle through.
@@ -124,10 +126,16 @@ def filled(axes: Axes, heights: np.ndarray, edges: np.ndarray, label: str) -> No
     axes.stairs(heights, edges, color=BLUE, lw=1.2)
 
 
-def density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def density(values: np.ndarray, weights: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """A histogram of unit area; values beyond the edges count in the outermost bins."""
-    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
-    return counts / np.maximum(counts.sum(), 1) / np.diff(edges)
+    sums = np.histogram(np.clip(values, edges[0], edges[-1]), edges, weights=weights)[0]
+    total = sums.sum()
+    return sums / (total if total > 0 else 1.0) / np.diff(edges)
+
+
+def number_of(weights: np.ndarray) -> str:
+    """A number of events as text: their count, or their summed weight where they have weights."""
+    return events(len(weights) if (weights == 1).all() else float(weights.sum()))
 
 
 def saved(

@@ -19,11 +19,12 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
+from raybead.report.numbers import events
 from raybead.report.words import score_name
 
 FEWEST_BACKGROUND = 20
-"""Background events that have to pass for a significance improvement to mean anything; the
-hunt quotes the maximum under the same condition."""
+"""Background events that have to pass for a significance improvement to mean anything, effective
+ones where they are weighted; the hunt quotes the maximum under the same condition."""
 LINES = ((BLUE, "-"), (ORANGE, "--"), (PURPLE, "-."), (RED, ":"), (VIOLET, "-"))
 
 
@@ -35,7 +36,10 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
         evaluation: of the hunt's result: ``background`` and ``signal`` counts, ``scores``.
     """
     scores = evaluation["scores"]
-    counted = f"{evaluation['signal']} signal and {evaluation['background']} background events"
+    counted = (
+        f"{events(evaluation['signal'])} signal and {events(evaluation['background'])} background"
+        " events"
+    )
     aucs = ", ".join(f"{score_name(key)} {score['auc']:.3f}" for key, score in scores.items())
     for kind in ("roc", "roc-log"):
         logarithmic = kind == "roc-log"
@@ -44,7 +48,7 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
             fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
             label = f"{_label(key)}, AUC {score['auc']:.3f}"
             axes.plot(fpr, tpr, color=color, ls=dashes, label=label)
-        least = 0.5 / evaluation["background"]
+        least = 0.5 / max(_passing(score["roc"], evaluation)[-1] for score in scores.values())
         chance = np.geomspace(least, 1, 200)
         axes.plot(chance, chance, color=GREY, lw=1.2, ls=(0, (1, 2)), label="Chance")
         if logarithmic:
@@ -73,7 +77,7 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
     figure, axes = canvas(name, truth=True)
     for (key, score), (color, dashes) in zip(scores.items(), LINES, strict=False):
         fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
-        enough = fpr * evaluation["background"] >= FEWEST_BACKGROUND * (1 - 1e-9)
+        enough = _passing(score["roc"], evaluation) >= FEWEST_BACKGROUND * (1 - 1e-9)
         label = f"{_label(key)}, max {score['sic']:.2f}"
         axes.plot(
             tpr[enough], tpr[enough] / np.sqrt(fpr[enough]), color=color, ls=dashes, label=label
@@ -92,6 +96,11 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
         f"Significance improvement against signal efficiency; maxima: {best}.",
         truth=True,
     )  # fmt: skip
+
+
+def _passing(roc: Mapping[str, Any], evaluation: Mapping[str, Any]) -> np.ndarray:
+    """Background events that pass at every point; the hunt says effective ones for weights."""
+    return np.asarray(roc.get("effective", np.asarray(roc["fpr"]) * evaluation["background"]))
 
 
 def _label(key: str) -> str:

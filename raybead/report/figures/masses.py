@@ -23,9 +23,10 @@ from raybead.report.figures.canvas import (
     density,
     filled,
     legend,
+    number_of,
     saved,
 )
-from raybead.report.numbers import gev, percent, with_error
+from raybead.report.numbers import events, gev, percent, with_error
 from raybead.report.outliers import in_window_and_outlier
 
 PER_GEV = 100.0
@@ -40,9 +41,22 @@ def poisson_errors(counts: np.ndarray) -> np.ndarray:
         F. Garwood, Biometrika 28 (1936) 437.
     """
     tail = stats.norm.sf(1.0)
-    low = np.where(counts > 0, stats.chi2.ppf(tail, 2 * np.maximum(counts, 1)) / 2, 0.0)
+    some = np.where(counts > 0, counts, 1)
+    low = np.where(counts > 0, stats.chi2.ppf(tail, 2 * some) / 2, 0.0)
     high = stats.chi2.isf(tail, 2 * counts + 2) / 2
     return np.stack([counts - low, high - counts])
+
+
+def sum_errors(sums: np.ndarray, squares: np.ndarray, per_event: np.ndarray) -> np.ndarray:
+    """[2, M] the same of sums of weights, as Poisson counts of (sum w)^2 / sum w^2 events.
+
+    Args:
+        sums: [M] of weights.
+        squares: [M] of squared weights.
+        per_event: [M] what an event weighs in a bin whose sum isn't positive.
+    """
+    weight = np.where(sums > 0, squares / np.where(sums > 0, sums, 1), per_event)
+    return poisson_errors(np.maximum(sums, 0) / weight) * weight
 
 
 def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
@@ -50,13 +64,18 @@ def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     histogram, window = cut["histogram"], cut["window"]
     edges = np.asarray(histogram["edges"])
     outliers = np.asarray(histogram["outliers"])
+    # Both are said where events are weighted.
+    squares = np.asarray(histogram.get("outliers_squares", outliers))
+    per_event = np.asarray(histogram.get("per_event", np.ones(len(outliers))))
     # As the yield is taken: a signal in the window has no say in what is expected there.
     expected = window["scale"] * np.asarray(histogram["expected"])
     uncertainty = window["scale"] * np.asarray(histogram["uncertainty"])
     scale = PER_GEV / np.diff(edges)
     centres = (edges[1:] + edges[:-1]) / 2
+    weighted = "per_event" in histogram
 
     figure, axes, below = canvas_with_pulls(name, f"{percent(cut['cut'])} quantile cut")
+    total = events(outliers.sum().item())
     floor = 0.3 * min((outliers * scale)[outliers > 0].min(), (expected * scale).max())
     for panel in (axes, below):
         shaded = panel.axvspan(window["low"], window["high"], color=ORANGE, alpha=0.22, lw=0)
@@ -66,23 +85,25 @@ def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     )  # fmt: skip
     axes.stairs(expected * scale, edges, color=BLUE)
     points = axes.errorbar(
-        centres, outliers * scale, poisson_errors(outliers) * scale, fmt="o", color=BLACK, ms=5.5,
-        lw=1.4,
+        centres, outliers * scale, sum_errors(outliers, squares, per_event) * scale, fmt="o",
+        color=BLACK, ms=5.5, lw=1.4,
     )  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylim(floor, 2.0 * max((outliers * scale).max(), (expected * scale).max()))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel(f"Events / {PER_GEV:.0f} GeV")
     labels = {
-        f"Outliers ({outliers.sum()})": points,
+        f"Outliers ({total})": points,
         "Background prediction": (band, Line2D([], [], color=BLUE)),
-        f"{gev(window['low'], window['high'])}: {window['observed']} observed,\n"
+        f"{gev(window['low'], window['high'])}: {events(window['observed'])} observed,\n"
         f"{with_error(window['expected'], window['expected_error'])} expected": shaded,
     }
     legend(axes, rows=4, handles=list(labels.values()), labels=list(labels))
 
-    variance = expected + uncertainty**2
-    pulls = np.where(variance > 0, (outliers - expected) / np.sqrt(np.maximum(variance, 1e-12)), 0)
+    variance = np.maximum(expected, 0) * per_event + uncertainty**2
+    pulls = np.where(
+        variance > 0, (outliers - expected) / np.sqrt(np.where(variance > 0, variance, 1)), 0
+    )
     below.stairs(pulls, edges, fill=True, color=GREY, alpha=0.6)
     below.stairs(pulls, edges, color=BLACK, lw=1.0)
     below.axhline(0, color=BLACK, lw=0.8)
@@ -93,11 +114,14 @@ def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
         figure, f"mjj-{cut['cut']}", "cuts",
         f"Dijet mass of the outliers at the {percent(cut['cut'])} quantile, and the background"
         " prediction with its uncertainty, normalised outside the shaded window, the most"
-        " significant one. Below: (observed − expected) over the root of expected plus squared"
-        " uncertainty. Points have central Poisson intervals.",
-        f"Dijet mass spectrum of {outliers.sum()} outliers with the background prediction; the"
+        " significant one. Below: (observed − expected) over the root of "
+        + ("the variance of the expected sum of weights" if weighted else "expected")
+        + " plus squared uncertainty. Points have central Poisson intervals"
+        + (", scaled to the weights." if weighted else "."),
+        f"Dijet mass spectrum of {total} outliers with the background prediction; the"
         f" most significant window is {gev(window['low'], window['high'])}, with"
-        f" {window['observed']} events observed where {window['expected']:.3g} are expected.",
+        f" {events(window['observed'])} events observed where {window['expected']:.3g} are"
+        " expected.",
         cut=cut["cut"],
     )  # fmt: skip
 
@@ -107,14 +131,15 @@ def jet_mass_figures(content: Content) -> Iterator[Plot]:
     cut, table = content.best_cut, content.scores["search"]
     inside, outlier = in_window_and_outlier(cut, table)
     others = inside & ~outlier
+    weight = table.column("weight").to_numpy()
     for number, which in ((1, "leading"), (2, "second")):
         mass = table.column(f"mj{number}").to_numpy()
         edges = np.linspace(0, max(np.quantile(mass[inside], 0.998), 1.0), MASS_BINS + 1)
         figure, axes = canvas(content.job.name, f"{percent(cut['cut'])} quantile cut")
-        filled(axes, density(mass[others], edges), edges, f"Non-outliers ({others.sum()})")
-        axes.stairs(
-            density(mass[outlier], edges), edges, color=BLACK, label=f"Outliers ({outlier.sum()})"
-        )
+        shapes = [density(mass[part], weight[part], edges) for part in (others, outlier)]
+        filled(axes, shapes[0], edges, f"Non-outliers ({number_of(weight[others])})")
+        label = f"Outliers ({number_of(weight[outlier])})"
+        axes.stairs(shapes[1], edges, color=BLACK, label=label)
         axes.set_xlim(edges[0], edges[-1])
         axes.set(xlabel=f"$m_{{j{number}}}$ [GeV]", ylabel="Normalised to unit area")
         legend(axes, rows=1, columns=2)

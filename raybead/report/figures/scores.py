@@ -17,10 +17,12 @@ from raybead.report.figures.canvas import (
     density,
     filled,
     legend,
+    number_of,
     saved,
 )
 from raybead.report.numbers import percent
 from raybead.report.outliers import thresholds_at
+from raybead.storage import Role
 
 BINS = 50
 CURVES = ((ORANGE, "-"), (RED, "--"), (PURPLE, "-."), (VIOLET, ":"), (BLACK, "-"))
@@ -28,20 +30,21 @@ CURVES = ((ORANGE, "-"), (RED, "--"), (PURPLE, "-."), (VIOLET, ":"), (BLACK, "-"
 
 def score_figure(content: Content) -> Plot:
     """Normalised score distributions of both samples, and of signal where truth is known."""
-    background = _finite(content, "background", "score")
-    search = _finite(content, "search", "score")
+    background, in_background = _finite(content, "background")
+    search, in_search = _finite(content, "search")
     truth = content.truth_is_known
     low, high = np.quantile(np.concatenate([background, search]), [0.0005, 0.9995])
     edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
     figure, axes = canvas(content.job.name, "all events", truth=truth)
-    shapes = [density(background, edges), density(search, edges)]
+    shapes = [density(background, in_background, edges), density(search, in_search, edges)]
     filled(axes, shapes[0], edges, "Background sample (trained on)")
     axes.stairs(shapes[1], edges, color=BLACK, label="Search sample")
     if truth:
         table = content.scores["search"]
         signal = table.column("truth").fill_null(0).to_numpy() > 0
-        shapes.append(density(table.column("score").to_numpy()[signal], edges))
-        label = f"Signal of the search sample ({signal.sum()})"
+        weight = table.column("weight").to_numpy()[signal]
+        shapes.append(density(table.column("score").to_numpy()[signal], weight, edges))
+        label = f"Signal of the search sample ({number_of(weight)})"
         axes.stairs(shapes[2], edges, color=RED, ls="--", label=label)
     axes.set_yscale("log")
     heights = np.concatenate([shape[shape > 0] for shape in shapes])
@@ -65,19 +68,22 @@ def score_mjj_figure(content: Content) -> Plot:
     table = content.scores["search"]
     mjj, score = table.column("mjj").to_numpy(), table.column("score").to_numpy()
     kept = np.isfinite(mjj) & np.isfinite(score)
-    mjj, score = mjj[kept], score[kept]
+    mjj, score, weight = mjj[kept], score[kept], table.column("weight").to_numpy()[kept]
     window = content.best_cut["histogram"]["edges"]
     reach = np.quantile(mjj, [0.0005, 0.9995])
     x_edges = np.linspace(min(reach[0], window[0]), max(reach[1], window[-1]), 71)
     low, high = np.quantile(score, [0.0005, 0.9995])
     y_edges = np.linspace(low, max(high, low + 1e-6), 61)
-    counts = np.histogram2d(mjj, score, [x_edges, y_edges])[0].T
+    sums = np.histogram2d(mjj, score, [x_edges, y_edges], weights=weight)[0].T
+    weighted = not (weight == 1).all()
+    # What one event weighs; but for a few light ones, which would take all the colours.
+    one = float(np.quantile(weight[weight > 0], 0.01))
 
     figure, axes = canvas(content.job.name, "search sample")
     mesh = axes.pcolormesh(
-        x_edges, y_edges, np.where(counts > 0, counts, np.nan), cmap="Blues",
+        x_edges, y_edges, np.where(sums > 0, sums, np.nan), cmap="Blues",
         # A colour map starts white, and a single event should be seen.
-        norm=LogNorm(vmin=0.35, vmax=max(counts.max(), 2)), rasterized=True,
+        norm=LogNorm(vmin=0.35 * one, vmax=max(sums.max(), 2 * one)), rasterized=True,
     )  # fmt: skip
     along = np.linspace(window[0], window[-1], 200)
     for number, cut in enumerate(content.result["cuts"]):
@@ -92,8 +98,9 @@ def score_mjj_figure(content: Content) -> Plot:
     axes.set_xlim(x_edges[0], x_edges[-1])
     axes.set_ylim(y_edges[0], y_edges[-1])
     axes.set(xlabel=r"$m_{jj}$ [GeV]", ylabel="Event score")
-    bar = figure.colorbar(mesh, ax=axes, label="Events a bin", pad=0.02, format="%g")
-    bar.ax.set_ylim(bottom=1)
+    label = "Summed weight a bin" if weighted else "Events a bin"
+    bar = figure.colorbar(mesh, ax=axes, label=label, pad=0.02, format="%g")
+    bar.ax.set_ylim(bottom=one)
     columns = min(3, len(content.result["cuts"]))
     legend(axes, rows=-(-len(content.result["cuts"]) // columns), columns=columns)
     folds = len(content.best_cut["thresholds"])
@@ -107,6 +114,8 @@ def score_mjj_figure(content: Content) -> Plot:
     )  # fmt: skip
 
 
-def _finite(content: Content, role: str, column: str) -> np.ndarray:
-    values = content.scores[role].column(column).to_numpy()  # type: ignore[index]
-    return values[np.isfinite(values)]
+def _finite(content: Content, role: Role) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of a sample, and the weights of their events."""
+    score, weight = (content.scores[role].column(c).to_numpy() for c in ("score", "weight"))
+    kept = np.isfinite(score)
+    return score[kept], weight[kept]

@@ -1,0 +1,339 @@
+"""Weighted hunts against slow loops, repeated events, equal weights and the whole permutation."""
+
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import special, stats
+from sklearn.linear_model import QuantileRegressor
+
+from raybead.config import Hunt
+from raybead.errors import HuntError
+from raybead.hunt import (
+    GlobalP,
+    Histogram,
+    NonOutliers,
+    RatioPolynomial,
+    Sample,
+    Windows,
+    conclude_cut,
+    fit_threshold,
+    local_p,
+    prepare_cut,
+    test_statistic,
+    toy_statistics,
+)
+from raybead.hunt.background import Events
+from raybead.hunt.hunt import window_yield
+
+KINDS = ("lognormal", "falling", "nlo")
+WITHOUT_WEIGHTS = {
+    "events": {"search": 3030, "in_window": 3029, "outliers": 295, "others": 2734},
+    "outliers": [68, 46, 34, 30, 19, 25, 23, 16, 8, 12, 2, 5, 3, 0, 1, 1, 0, 1, 0, 1, 0],
+    "threshold": (1.3701154281751617, 1.2440524952674161, -0.25422937557720154),
+    "non-outliers": {
+        "beyond": 473, "local": 0.018610801328545753, "excess_error": 10.37312305645136,
+    },
+    "ratio-polynomial": {
+        "beyond": 424, "local": 0.018267525134547036, "excess_error": 2.8663104457955053,
+    },
+}  # fmt: skip
+
+
+def weights_of(kind, rng, mjj):
+    match kind:
+        case "ones":
+            return np.ones(len(mjj))
+        case "lognormal":
+            return rng.lognormal(0, 1, len(mjj))
+        case "falling":  # as of samples made in slices of m_jj
+            return np.exp(-(mjj - 2500) / 300) * rng.lognormal(0, 0.5, len(mjj))
+        case "nlo":
+            return rng.choice([1.0, -1.0], len(mjj), p=[0.85, 0.15])
+
+
+def sample(n, seed, kind="ones", drift=0.8, signal=0):
+    rng = np.random.default_rng(seed)
+    mjj = np.concatenate([2660 + rng.exponential(500, n), rng.normal(3500, 80, signal)])
+    score = drift * np.log(mjj / 3000) + rng.normal(0, 1, n + signal)
+    score[n:] += 3
+    return Sample(np.arange(n + signal), mjj, score, weights_of(kind, rng, mjj))
+
+
+def hunt_once(search, background, config, toys=99):
+    cut = prepare_cut(search, background, config.cuts[0], config)
+    return conclude_cut(cut, toy_statistics(cut.background, cut.windows, toys, (1,)))
+
+
+def weighing(events, weight):
+    return Sample(events.event, events.mjj, events.score, np.full(len(events), weight))
+
+
+@pytest.mark.parametrize("background", ["non-outliers", "ratio-polynomial"])
+def test_hunts_without_weights_are_what_they_were(background):
+    """Numbers of the last version that knew no weights."""
+    was = WITHOUT_WEIGHTS | WITHOUT_WEIGHTS[background]
+    config = Hunt(cuts=(0.9,), background=background)
+    found = hunt_once(sample(3000, 5, signal=30), sample(10, 6), config, 1500)
+    assert found["events"] == was["events"]
+    assert all(type(n) is int for n in found["events"].values())
+    assert found["histogram"]["outliers"] == was["outliers"]
+    assert found["global"]["beyond"] == was["beyond"]
+    assert found["local"]["p"] == pytest.approx(was["local"], rel=1e-9)
+    assert found["window"]["excess_error"] == pytest.approx(was["excess_error"], rel=1e-9)
+    assert found["thresholds"][2]["coefficients"] == pytest.approx(was["threshold"], rel=1e-6)
+    assert set(found["histogram"]) == {"edges", "outliers", "others", "expected", "uncertainty"}
+
+
+def test_toys_of_counts_are_the_multivariate_hypergeometric():
+    outliers, others = np.array([30, 20, 0, 5]), np.array([300, 220, 0, 40])
+    background = NonOutliers(Histogram.counted(outliers), Histogram.counted(others))
+    dealt, template = background.toys(np.random.default_rng(4), 50)
+    counts = np.random.default_rng(4).multivariate_hypergeometric(outliers + others, 55, 50)
+    np.testing.assert_array_equal(dealt.sums, counts)
+    assert dealt.are_counts
+    np.testing.assert_array_equal(template, (outliers + others - counts) * (55 / 560))
+
+
+@pytest.mark.parametrize("weight", [0.37, 250.0])
+@pytest.mark.parametrize(
+    "config", [Hunt(cuts=(0.9,)), Hunt(cuts=(0.8,), background="ratio-polynomial")]
+)
+def test_a_weight_that_all_share_changes_no_p_value(weight, config):
+    search, background = sample(3000, 1, signal=40), sample(10, 2)
+    ones = hunt_once(search, background, config)
+    weighed = hunt_once(weighing(search, weight), weighing(background, 3.0), config)
+    for key in ("thresholds", "local", "global", "scan", "toys", "background"):
+        assert weighed[key] == ones[key]
+    for key in ("outliers", "others", "expected", "uncertainty"):
+        np.testing.assert_allclose(
+            weighed["histogram"][key], weight * np.array(ones["histogram"][key])
+        )
+    squares = weight**2 * np.array(ones["histogram"]["outliers"])
+    np.testing.assert_allclose(weighed["histogram"]["outliers_squares"], squares)
+    assert weighed["window"]["excess"] == pytest.approx(weight * ones["window"]["excess"])
+    error = weight * ones["window"]["excess_error"]
+    assert weighed["window"]["excess_error"] == pytest.approx(error)
+    assert weighed["window"]["scale"] == ones["window"]["scale"]
+    assert weighed["events"]["search"] == pytest.approx(weight * 3040)
+
+
+def test_a_fixed_threshold_selects_as_if_events_were_repeated():
+    rng = np.random.default_rng(3)
+    events = sample(2000, 3)
+    times = rng.integers(1, 6, 2000)
+    times[0] += 10 - times.sum() % 10  # the share of 0.9 is a whole number of events
+    weighted = Sample(events.event, events.mjj, events.score, times.astype(float))
+    repeated = events.select(np.repeat(np.arange(2000), times))
+    ours, theirs = (fit_threshold(s, 0.9, 0).at(events.mjj) for s in (weighted, repeated))
+    np.testing.assert_array_equal(events.score > ours, events.score > theirs)
+    assert times[events.score > ours].sum() <= 0.1 * times.sum()
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_threshold_is_the_weighted_quantile_regression(quantile, order):
+    events = sample(900, 8, "lognormal", drift=1.5)
+    threshold = fit_threshold(events, quantile, order)
+    x = np.log(events.mjj / threshold.reference)[:, None] ** np.arange(1, order + 1)
+    oracle = QuantileRegressor(quantile=quantile, alpha=0.0, solver="highs")
+    oracle.fit(x, events.score, sample_weight=events.weight)
+
+    def pinball(prediction):
+        rest = events.score - prediction
+        return np.average(rest * (quantile - (rest < 0)), weights=events.weight)
+
+    # Bins of m_jj are levelled against one another, so this loss isn't quite what is minimised.
+    assert pinball(threshold.at(events.mjj)) <= pinball(oracle.predict(x)) * (1 + 1e-2)
+    below = events.weight[events.score <= threshold.at(events.mjj)].sum() / events.weight.sum()
+    assert below == pytest.approx(quantile, abs=events.weight.max() / events.weight.sum())
+
+
+def test_thresholds_forget_a_function_of_mjj_in_the_weights():
+    """Weights that fall by e^7 leave the threshold at high masses as good as it was."""
+    plain = sample(6000, 4)
+    fall = np.exp(-(plain.mjj - 2660) / 500)
+    falling = Sample(plain.event, plain.mjj, plain.score, fall)
+    at = np.linspace(2700, 5500, 20)
+    apart = fit_threshold(falling, 0.9, 2).at(at) - fit_threshold(plain, 0.9, 2).at(at)
+    assert np.abs(apart).max() < 0.25
+    share = np.mean(falling.score > fit_threshold(falling, 0.9, 2).at(falling.mjj))
+    assert share == pytest.approx(0.1, abs=0.02)
+
+
+def test_local_p_values_are_those_of_the_scaled_poisson():
+    rng = np.random.default_rng(0)
+    falling = np.exp(-2.0 * np.arange(9))  # the last bin is 1e-7 of the first
+    sums = rng.uniform(0.5, 2.0, (5, 9)) * 20 * falling
+    squares, expected = sums * rng.uniform(0.5, 2, (5, 9)) * falling, 20 * falling
+    windows = Windows.of(9, (1, 4))
+    found = local_p(Histogram(sums, squares), expected[None], windows)
+    for toy, (start, stop) in itertools.product(
+        range(5), zip(windows.start, windows.stop, strict=True)
+    ):
+        seen, spread = sums[toy, start:stop].sum(), squares[toy, start:stop].sum()
+        predicted, n_eff = expected[start:stop].sum(), seen**2 / spread
+        p = special.gammainc(n_eff, predicted * n_eff / seen) if seen > predicted else 1.0
+        window = (windows.start == start) & (windows.stop == stop)
+        assert found[toy, window] == pytest.approx(p, rel=1e-9)
+
+
+def test_local_p_values_of_equal_weights_are_those_of_counts():
+    rng = np.random.default_rng(1)
+    counts, expected = rng.poisson(12, (20, 8)), np.full((1, 8), 9.7)
+    windows = Windows.of(8, (1, 3))
+    weighed = local_p(Histogram(0.3 * counts, 0.09 * counts), 0.3 * expected, windows)
+    np.testing.assert_allclose(weighed, local_p(Histogram.counted(counts), expected, windows))
+    first = counts[:, 0]
+    tail = np.where(first > 9.7, stats.poisson.sf(first - 1, 9.7), 1.0)
+    np.testing.assert_allclose(weighed[:, 0], tail)
+
+
+def test_toys_of_weighted_events_are_the_permutations_of_who_is_an_outlier():
+    bins, weight = np.array([0, 0, 0, 1, 1, 2, 2, 2]), np.array([1, 0.2, 3, -0.5, 2, 1, 1, 0.7])
+    chosen = np.array([2, 4, 5])
+
+    def histogram(which):
+        w = weight[which]
+        return Histogram(*(np.bincount(bins[which], x, 3) for x in (w, w**2)))
+
+    def pair(which):
+        return histogram(np.array(which)), histogram(np.setdiff1d(np.arange(8), which))
+
+    every = [pair(list(which)) for which in itertools.combinations(range(8), 3)]
+    background = NonOutliers(*pair(chosen), Events(bins, weight, 3))
+    windows = Windows.of(3, (1, 2))
+    all_p = [
+        local_p(Histogram(a.sums[None], a.squares[None]), expected[None], windows)
+        for a, b in every
+        for expected in [b.sums * a.sums.sum() / b.sums.sum()]
+    ]
+    exact = np.array([float(test_statistic(p)[0]) for p in all_p])
+    toys = toy_statistics(background, windows, 5600, (2,))
+    values = np.unique(np.round(exact, 9))
+    assert set(np.round(toys, 9)) <= set(values)
+    expected = [5600 * np.mean(np.round(exact, 9) == value) for value in values]
+    found = [np.sum(np.round(toys, 9) == value) for value in values]
+    assert stats.chisquare(found, expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_p_values_of_weighted_samples_are_uniform_without_a_signal(kind):
+    config = Hunt(cuts=(0.9,), threshold_fit="background", conditional="none")
+    p = np.array(
+        [
+            hunt_once(sample(500, 100 + i, kind, 0.0), sample(900, 900 + i, kind, 0.0), config)[
+                "global"
+            ]["p"]
+            for i in range(240)
+        ]
+    )
+    for level in (0.05, 0.1, 0.5):
+        assert stats.binomtest(int(np.sum(p <= level)), len(p), level).pvalue > 0.01
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_thresholds_from_weighted_data_make_no_alarms(kind):
+    config = Hunt(cuts=(0.9,))
+    p = [
+        hunt_once(sample(3000, 10 + i, kind), sample(10, 5), config)["global"]["p"]
+        for i in range(40)
+    ]
+    assert stats.kstest(p, "uniform", alternative="greater").pvalue > 0.01
+    alarms = int(np.sum(np.array(p) <= 0.1))
+    assert stats.binomtest(alarms, len(p), 0.1, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resonance_among_weighted_events_is_found(kind):
+    search = sample(4000, 1, kind, signal=250)
+    found = hunt_once(search, sample(10, 2), Hunt(cuts=(0.9,)), 300)
+    assert found["window"]["low"] <= 3500 <= found["window"]["high"]
+    assert found["global"]["beyond"] == 0
+    assert all(type(n) is float for n in found["events"].values())
+    assert found["events"]["search"] == pytest.approx(search.weight.sum())
+
+
+def test_yields_and_agreement_have_the_variances_of_sums_of_weights():
+    rng = np.random.default_rng(7)
+    bins, weight = rng.integers(0, 6, 400), rng.lognormal(0, 0.8, 400)
+    sums, squares = np.bincount(bins, weight), np.bincount(bins, weight**2)
+    expected, uncertainty = np.full(6, sums.mean()), np.full(6, 3.0)
+    found = window_yield(Histogram(sums, squares), expected, uncertainty, slice(2, 4))
+    rest = np.isin(bins, (0, 1, 4, 5))
+    relative = np.sum(weight[rest] ** 2) / np.sum(weight[rest]) ** 2
+    scale = weight[rest].sum() / (4 * sums.mean())
+    error = np.hypot(scale * np.sqrt(18), scale * 2 * sums.mean() * np.sqrt(relative))
+    assert found.scale == pytest.approx(scale)
+    assert found.observed == pytest.approx(weight[~rest].sum())
+    assert found.expected_error == pytest.approx(error)
+    own = np.sqrt(np.sum(weight[~rest] ** 2))
+    assert found.excess_error == pytest.approx(np.hypot(own, error))
+
+
+@pytest.mark.parametrize("kind", ["ones", "lognormal"])
+def test_the_chi2_of_agreement_is_that_of_its_degrees_of_freedom(kind):
+    config = Hunt(cuts=(0.8,), threshold_fit="background", conditional="none")
+    fits = [
+        hunt_once(sample(4000, i, kind, 0.0), sample(4000, 50 + i, kind, 0.0), config, 1)[
+            "background"
+        ]["agreement"]
+        for i in range(40)
+    ]
+    chi2, ndf = (sum(fit[key] for fit in fits) for key in ("chi2", "ndf"))
+    assert abs(chi2 - ndf) < 4 * np.sqrt(2 * ndf) + 0.1 * ndf  # the window takes the worst away
+
+
+def test_a_polynomial_of_weighted_histograms_is_that_of_the_effective_counts():
+    edges = np.linspace(2659, 6099, 15)
+    rng = np.random.default_rng(0)
+    outliers, others = rng.poisson(40, 14) + 1, rng.poisson(400, 14)
+    plain = RatioPolynomial.fit(Histogram.counted(outliers), Histogram.counted(others), edges)
+    weighed = RatioPolynomial.fit(
+        *(Histogram(0.5 * n, 0.25 * n) for n in (outliers, others)), edges
+    )
+    assert weighed.coefficients == pytest.approx(plain.coefficients)
+    np.testing.assert_allclose(weighed.expected, 0.5 * plain.expected)
+    np.testing.assert_allclose(weighed.uncertainty, 0.5 * plain.uncertainty)
+    counts, sums = (fit.toys(np.random.default_rng(1), 30)[0] for fit in (plain, weighed))
+    np.testing.assert_allclose(sums.sums, 0.5 * counts.sums)
+    np.testing.assert_allclose(sums.squares, 0.25 * counts.sums)
+
+
+def negative(share):
+    events = sample(3000, 1)
+    weight = np.where(np.arange(3000) < share * 3000, -1.0, 1.0)
+    return Sample(events.event, events.mjj, events.score, weight)
+
+
+def test_weights_that_sum_to_nothing_are_refused_in_words():
+    with pytest.raises(HuntError, match=r"3000 events .* sum to -1200, which is not above 0"):
+        fit_threshold(negative(0.7), 0.9, 1)
+    with pytest.raises(HuntError, match="of the effectively"):
+        fit_threshold(negative(0.45), 0.9, 1)
+    events = sample(3000, 1)
+    odd = Sample(events.event, events.mjj, events.score, np.where(events.score > 1.5, -1.0, 1.0))
+    config = Hunt(cuts=(0.9,), threshold_fit="background", conditional="none")
+    with pytest.raises(HuntError, match="weights of the outliers in the mass window sum to -"):
+        prepare_cut(odd, sample(3000, 2), 0.9, config)
+
+
+def test_a_weight_that_is_no_number_is_named():
+    table = pa.table(
+        {"event": [4, 7], "mjj": [1.0, 2.0], "score": [0.0, 1.0], "weight": [1.0, np.nan]}
+    )
+    with pytest.raises(HuntError, match="event 7: its weight is nan"):
+        Sample.of(table)
+
+
+def test_global_p_values_of_weighted_data_count_themselves_among_ties():
+    search = sample(900, 2, "nlo", 0.0)
+    cut = prepare_cut(
+        search, sample(900, 3, "nlo", 0.0), 0.9, Hunt(cuts=(0.9,), conditional="none")
+    )
+    observed = Histogram(cut.outliers.sums[None], cut.outliers.squares[None])
+    statistic = test_statistic(local_p(observed, cut.background.expected[None], cut.windows))
+    same = GlobalP.of(float(statistic[0]), statistic * (1 - 1e-13))
+    assert same.beyond == 1
