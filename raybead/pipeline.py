@@ -153,10 +153,11 @@ def execute(
     )
     for role, stage in both:
         if stage.why_stale() is not None:
-            sample = sample_of(job, role)
-            sample.pieces(job.prepare.rows_per_task)
-            for note in sample.notes():
-                console.say(f"{role}: {note}")
+            sample_of(job, role).pieces(job.prepare.rows_per_task)
+    if any(stage.why_stale() is not None for _, stage in both):
+        every_source = [source for role, _ in both for source in sample_of(job, role).sources]
+        for note in EventSample(tuple(every_source)).notes():
+            console.say(f"note: {note}")
     run.write(JOB, dump_job(job).encode())
     for _, stage, _ in every:
         stage.mark()

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import ray.train
 import ray.train.torch
@@ -129,7 +130,7 @@ def _reason(error: BaseException) -> str:
 def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:
     """Jets of a folder of prepared events that training may look at, features unscaled.
 
-    Where a job caps them, every file gives its share: generators lie one behind another.
+    Where a job caps them, they are taken evenly from all: generators lie one behind another.
     """
     files = events.names(".parquet")
     rows = [row_count(events.read(name), f"{events}/{name}") for name in files]
@@ -142,7 +143,8 @@ def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:
         taken += share
         if share == 0:
             continue
-        table = read_parquet(events.read(name), f"{events}/{name}", COLUMNS).slice(0, share)
+        table = read_parquet(events.read(name), f"{events}/{name}", COLUMNS)
+        table = table.take(np.arange(share) * n // share) if share < n else table
         new = table.column("generator").drop_null().unique().to_pylist()
         generators += [label for label in new if label not in generators]
         parts.append(collate(table, job.graph, tuple(generators)))

@@ -6,8 +6,10 @@ Files of folders and patterns are found here, and events get their position in t
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from raybead.config import BeadCsvSource, FileSource, LhcoSource, PythiaSource, Source
@@ -87,21 +89,28 @@ class EventSample:
         return list(_grouped(pieces, step))
 
     def notes(self) -> list[str]:
-        """What a user should know of the files and may not: equal contents."""
-        files: dict[tuple[int, str], str] = {}
+        """What a user should know of the files and may not: equal contents, events read twice."""
         sizes: dict[int, list[str]] = {}
+        rows: dict[str, list[tuple[float, float]]] = {}
         for source in self.sources:
             if isinstance(source, FileSource):
                 (path,) = source.paths
-                with open_input(path) as stream:
-                    sizes.setdefault(stream.seek(0, 2), []).append(path)
-        notes = []
-        for size, paths in sizes.items():
+                if path not in rows:
+                    with open_input(path) as stream:
+                        sizes.setdefault(stream.seek(0, 2), []).append(path)
+                rows.setdefault(path, []).append(_rows_of(source))
+        notes = [
+            f"{path}: the same events are read more than once"
+            for path, ranges in rows.items()
+            if any(before[1] > after[0] for before, after in pairwise(sorted(ranges)))
+        ]
+        for paths in sizes.values():
+            first: dict[str, str] = {}
             for path in paths if len(paths) > 1 else ():
-                key = (size, _digest(path))
-                if key in files:
-                    notes.append(f"{path}: the same content as {files[key]}")
-                files.setdefault(key, path)
+                digest = _digest(path)
+                if digest in first:
+                    notes.append(f"{path}: the same content as {first[digest]}")
+                first.setdefault(digest, path)
         return notes
 
 
@@ -146,6 +155,12 @@ def _files(config: Source, role: Role) -> Iterator[Source]:
                     f"{', '.join(config.paths)}: {key} goes with a single file, not {len(found)}"
                 )
     yield from found
+
+
+def _rows_of(source: FileSource) -> tuple[float, float]:
+    if isinstance(source, LhcoSource):
+        return source.start, math.inf if source.stop is None else source.stop
+    return 0, math.inf
 
 
 def _digest(path: str) -> str:

@@ -97,6 +97,16 @@ def test_equal_contents_are_noted(three_files):
     assert note.endswith("d.h5: the same content as " + str(three_files / "a.h5"))
 
 
+def test_events_that_are_read_twice_are_noted(three_files):
+    a = three_files / "a.h5"
+
+    def notes(*more):
+        return EventSample.of([lhco(a, stop=4), lhco(a, **dict(more))], "search").notes()
+
+    assert notes(("start", 4)) == []
+    assert notes(("start", 3)) == [f"{a}: the same events are read more than once"]
+
+
 def test_names_as_bead_gives_them_say_role_truth_and_generator(tmp_path):
     for name in ("bkg_train_herwig", "bkg_test_pythia", "sig_test_svj", "other"):
         (tmp_path / f"{name}.csv").write_text("x")
