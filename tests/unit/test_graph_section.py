@@ -98,9 +98,11 @@ def with_btags(table: pa.Table, tags: list[float | None]) -> pa.Table:
     """The event rows with a b-tag in every jet."""
     column = table.column("jets").combine_chunks()
     jets = column.flatten()
-    names = [field.name for field in jets.type]
-    fields = [*jets.type, pa.field("btag", pa.float32())]
-    arrays = [*(jets.field(name) for name in names), pa.array(tags, pa.float32())]
+    fields = list(jets.type)
+    arrays = [
+        pa.array(tags, pa.float32()) if field.name == "btag" else jets.field(field.name)
+        for field in fields
+    ]
     extended = pa.ListArray.from_arrays(
         column.offsets, pa.StructArray.from_arrays(arrays, fields=fields)
     )
