@@ -41,6 +41,7 @@ def prepare(
         InputError: a row can't be an event, or no event passes the cuts.
         DamagedError: nothing can be read, or a part and the job says to stop.
         StorageError: files can't be written.
+        RunError: workers died again and again.
     """
     shards = [Shard(of_task, folder) for of_task in pieces]
     folder.make()
@@ -68,6 +69,8 @@ def prepare(
             done[missing[number].name] = Prepared.from_dict(prepared)
             tick(len(done), len(shards), "files of events")
     seen = set(folder.names())
+    for name in seen - done.keys():  # what a worker that was killed had half written
+        folder.remove(name)
     unseen = [shard.name for shard in shards if shard.name not in seen]
     if unseen:
         raise StorageError(

@@ -56,10 +56,10 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     import ray
     import ray.data
 
-    # Said once a session, and of no use to who runs a job: execution plans, and how to opt
-    # out of token authentication, which a local Ray rightly turns on.
+    # Of no use to who runs a job: execution plans, tracebacks of errors that are raised anyway,
+    # and how to opt out of token authentication, which a local Ray rightly turns on.
     for chatty in ("ray.data", "ray._private.authentication"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     if ray.is_initialized():
         yield _cluster(grows=False)
         return

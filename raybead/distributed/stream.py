@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import ray
 import ray.data
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
 
 from raybead import errors
-from raybead.errors import RaybeadError
+from raybead.errors import RaybeadError, RunError
 
 Tick = Callable[[int, int, str], None]
 """Called with pieces done, pieces in all, and a remark."""
@@ -72,6 +73,7 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
 
     Raises:
         RaybeadError: that a piece ended in.
+        RunError: workers died at the same piece more often than ``options`` try it again.
     """
     # Blocks that are there already: reading a range would be an operator of its own, for which
     # Ray Data keeps back half of a small machine.
@@ -83,9 +85,32 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
         # max_retries has no named parameter yet, and without it Ray tries for ever.
         warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
         done = pieces.map_batches(work, batch_size=None, batch_format="pyarrow", **options)
-    for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        rows: Any = table  # the format asked for is Arrow
-        for row in rows.to_pylist():
-            if row["fault"] is not None:
-                raise getattr(errors, row["fault"])(row["text"])
-            yield row["piece"], json.loads(row["result"])
+    finished = 0
+    try:
+        for table in done.iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        ):
+            rows: Any = table  # the format asked for is Arrow
+            for row in rows.to_pylist():
+                if row["fault"] is not None:
+                    raise getattr(errors, row["fault"])(row["text"])
+                finished += 1
+                yield row["piece"], json.loads(row["result"])
+    except RayTaskError:  # a defect: what raised it is wanted in full
+        raise
+    except RayError as error:
+        raise RunError(
+            f"worker processes died at the same piece of work again and again, {finished} of {n}"
+            f" were done: {_kind(error)}; the same command goes on from here"
+        ) from error
+
+
+def _kind(error: RayError) -> str:
+    """What became of a worker, in words; Ray's own are paragraphs."""
+    match error:
+        case OutOfMemoryError():
+            return "out of memory"
+        case NodeDiedError():
+            return "a node was lost"
+        case _:
+            return "killed (short of memory?), or crashed by its input"

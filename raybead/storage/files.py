@@ -63,7 +63,9 @@ class Folder:
         """Bytes of all files below the folder."""
         fs, path = self._open()
         with _telling(self.uri):
-            return sum(int(fs.size(file) or 0) for file in fs.find(path))
+            # One listing: asking for each file would be a request each.
+            found: Any = fs.find(path, detail=True)
+            return sum(int(facts["size"] or 0) for facts in found.values())
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -84,9 +86,12 @@ class Folder:
         fs, path = self._open()
         target = f"{path}/{name}"
         with _telling(f"{self.uri}/{name}"):
-            fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+            _make(fs, target.rpartition("/")[0])
             if not isinstance(fs, LocalFileSystem):
-                fs.pipe_file(target, content)  # an object appears when its upload is complete
+                try:
+                    fs.pipe_file(target, content)  # an object appears when its upload is complete
+                except FileNotFoundError as error:  # there is no bucket to write to
+                    raise StorageError(f"{self.uri}/{name}: can't be written: {error}") from None
                 return
             parent, _, leaf = target.rpartition("/")
             beside = f"{parent}/.{leaf}.{uuid.uuid4().hex[:8]}.tmp"
@@ -116,7 +121,7 @@ class Folder:
     def make(self) -> None:
         fs, path = self._open()
         with _telling(self.uri):
-            fs.makedirs(path, exist_ok=True)
+            _make(fs, path)
 
     def remove(self, name: str) -> None:
         """Remove one file of the folder."""
@@ -141,7 +146,7 @@ class Folder:
         goal = target._open()[1]
         with _telling(target.uri):
             target.delete()
-            fs.makedirs(goal.rpartition("/")[0], exist_ok=True)
+            _make(fs, goal.rpartition("/")[0])
             if isinstance(fs, LocalFileSystem):
                 os.rename(path, goal)
                 return
@@ -149,7 +154,7 @@ class Folder:
             files = [str(file) for file in fs.find(path)]
             for file in files:
                 name = file.removeprefix(path).lstrip("/")
-                fs.makedirs(f"{goal}/{name}".rpartition("/")[0], exist_ok=True)
+                _make(fs, f"{goal}/{name}".rpartition("/")[0])
                 fs.cp_file(file, f"{goal}/{name}")
             self.delete()
 
@@ -170,14 +175,12 @@ def open_input(uri: str) -> Iterator[IO[bytes]]:
         InputError: it is missing, a folder, or can't be read.
     """
     fs, path = _filesystem(uri, InputError)
-    try:
+    with _reading(uri):
         if not fs.exists(path):
             raise InputError(f"{uri}: no such file")
         if fs.isdir(path):
             raise InputError(f"{uri}: a folder, not a file")
         file = fs.open(path, "rb")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{uri}: can't be read: {error}") from None
     with file:
         yield cast("IO[bytes]", file)
 
@@ -196,16 +199,12 @@ def found_files(uri: str) -> tuple[bool, list[str]]:
     """
     uri = absolute(uri)
     fs, path = _filesystem(uri, InputError)
-    pattern = any(sign in path for sign in "*?[") and not fs.exists(path)
-    try:
+    with _reading(uri):
+        pattern = any(sign in path for sign in "*?[") and not fs.exists(path)
         if not pattern and not fs.isdir(path):
             return False, [uri]
         inside = fs.glob(path) if pattern else fs.ls(path, detail=False)
         files = sorted(str(entry) for entry in inside if fs.isfile(entry))
-    except FileNotFoundError:
-        raise InputError(f"{uri}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{uri}: can't be read: {error}") from None
     files = [file for file in files if not file.rpartition("/")[2].startswith(".")]
     if not files:
         raise InputError(f"{uri}: no file {'matches' if pattern else 'in this folder'}")
@@ -218,12 +217,8 @@ def fingerprint(uri: str) -> str:
     Made of its size and of what its storage says of its version: time of change, ETag.
     """
     fs, path = _filesystem(uri, InputError)
-    try:
+    with _reading(uri):
         facts = fs.info(path)
-    except FileNotFoundError:
-        raise InputError(f"{uri}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{uri}: can't be read: {error}") from None
     kept = {
         key: str(facts[key])
         for key in (
@@ -257,6 +252,16 @@ def _filesystem(
     return fs, str(path)
 
 
+BUCKET_STORES = {"s3", "gs", "abfs"}
+"""Protocols of stores that know no folders: asked for one, they would make a missing bucket."""
+
+
+def _make(fs: AbstractFileSystem, path: str) -> None:
+    known = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    if not known & BUCKET_STORES:
+        fs.makedirs(path, exist_ok=True)
+
+
 @contextlib.contextmanager
 def _telling(what: str) -> Iterator[None]:
     try:
@@ -267,3 +272,35 @@ def _telling(what: str) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise StorageError(f"{what}: no space left on the device") from None
         raise StorageError(f"{what}: {error.strerror or error}") from None
+    except Exception as error:
+        if not _is_of_a_store(error):
+            raise
+        raise StorageError(f"{what}: {_first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _reading(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{uri}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{uri}: can't be read: {error}") from None
+    except Exception as error:
+        if not _is_of_a_store(error):
+            raise
+        raise InputError(f"{uri}: can't be read: {_first_line(error)}") from None
+
+
+STORE_LIBRARIES = {"aiohttp", "azure", "botocore", "gcsfs", "google"}
+"""Whose errors (no credentials, no connection) aren't all errors of the operating system."""
+
+
+def _is_of_a_store(error: Exception) -> bool:
+    return any(
+        kind.__module__.partition(".")[0] in STORE_LIBRARIES for kind in type(error).__mro__
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from raybead.errors import RunError, StorageError
-from raybead.storage import Folder, Stage, fingerprint, stage_facts
+from raybead.errors import InputError, RunError, StorageError
+from raybead.storage import Folder, Stage, fingerprint, found_files, open_input, stage_facts
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -70,3 +70,27 @@ def test_a_fingerprint_follows_the_content(tmp_path):
     assert fingerprint(str(path)) == before
     path.write_bytes(b"12")
     assert fingerprint(str(path)) != before
+
+
+def test_a_store_without_credentials_is_said_in_one_line(tmp_path, monkeypatch):
+    import s3fs
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    s3fs.S3FileSystem.clear_instance_cache()  # what other tests have opened has credentials
+    folder = Folder.at("s3://bucket/run")
+    for use in (folder.names, folder.exists, folder.size, lambda: folder.write("a", b"1")):
+        with pytest.raises(
+            StorageError, match=r"^s3://bucket/run.*: Unable to locate credentials$"
+        ):
+            use()
+    for use in (fingerprint, found_files, lambda uri: open_input(uri).__enter__()):
+        with pytest.raises(
+            InputError, match=r"^s3://bucket/x\.h5: can't be read: Unable to locate"
+        ):
+            use("s3://bucket/x.h5")
+    s3fs.S3FileSystem.clear_instance_cache()
