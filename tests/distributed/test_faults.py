@@ -76,7 +76,7 @@ class Killer(threading.Thread):
 
 
 def test_killed_workers_cost_no_event_and_bring_none_twice(tmp_path):
-    source = PythiaSource(source="pythia", events=240, seed=5, slice_events=20)
+    source = PythiaSource(source="pythia", events=160, seed=5, slice_events=20)
     pieces = EventSample.of([source], "search").pieces("auto")
     undisturbed = Folder.at(str(tmp_path / "undisturbed"))
     alone = [prepare_shard(Shard(of_task, undisturbed), Jets()) for of_task in pieces]
@@ -93,14 +93,14 @@ def test_killed_workers_cost_no_event_and_bring_none_twice(tmp_path):
                 return prepare(pieces, Jets(), Prepare(), folder, half_written)
         return pytest.fail("never done")
 
-    killer = Killer(folder, kills=4)
+    killer = Killer(folder, kills=3)
     killer.start()
     result = prepared_at_last()
     killer.over.set()
     killer.join()
 
-    assert len(set(killer.killed)) == 4
-    assert result.cutflow.read == 240
+    assert len(set(killer.killed)) == 3
+    assert result.cutflow.read == 160
     assert result.cutflow.adds_up
     assert result.cutflow == sum((one.cutflow for one in alone[1:]), alone[0].cutflow)
     assert folder.names() == undisturbed.names()
