@@ -133,7 +133,7 @@ def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:
     Where a job caps them, they are taken evenly from all: generators lie one behind another.
     """
     files = events.names(".parquet")
-    rows = [row_count(events.read(name), f"{events}/{name}") for name in files]
+    rows = [row_count(events, name) for name in files]
     total = sum(rows)
     wanted = total if job.train.max_events is None else min(job.train.max_events, total)
     parts, generators, seen, taken = [], [], 0, 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from raybead.errors import StorageError
 from raybead.events.jets import Constituents, JetEvents
+from raybead.storage import Folder
 
 COUNTS = b"raybead.counts"
 """Key of the counts in a file's metadata: counts and events land together or not at all."""
@@ -172,18 +173,19 @@ def read_parquet(content: bytes, origin: str, columns: list[str] | None = None) 
         raise StorageError(f"{origin}: not a whole Parquet file: {error}") from None
 
 
-def row_count(content: bytes, origin: str) -> int:
-    """Rows of a Parquet file's bytes."""
-    try:
-        return pq.read_metadata(pa.BufferReader(content)).num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise StorageError(f"{origin}: not a whole Parquet file: {error}") from None
+def row_count(folder: Folder, name: str) -> int:
+    """Rows of a Parquet file, read off its end."""
+    with folder.opened(name) as file:
+        try:
+            return pq.read_metadata(file).num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise StorageError(f"{folder}/{name}: not a whole Parquet file: {error}") from None
 
 
-def counts_of(content: bytes, origin: str) -> dict[str, Any]:
-    """The counts that :func:`to_parquet` put into a file."""
-    try:
-        metadata = pq.read_schema(pa.BufferReader(content)).metadata
-        return json.loads(metadata[COUNTS])
-    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-        raise StorageError(f"{origin}: not a whole file of events: {error}") from None
+def counts_of(folder: Folder, name: str) -> dict[str, Any]:
+    """The counts that :func:`to_parquet` put into a file, read off its end."""
+    with folder.opened(name) as file:
+        try:
+            return json.loads(pq.read_schema(file).metadata[COUNTS])
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+            raise StorageError(f"{folder}/{name}: not a whole file of events: {error}") from None

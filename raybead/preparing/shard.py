@@ -116,9 +116,7 @@ def finished_shards(shards: Sequence[Shard]) -> dict[str, Prepared]:
     for folder in {shard.folder for shard in shards}:
         for name in folder.names():
             if name in wanted:
-                finished[name] = Prepared.from_dict(
-                    counts_of(folder.read(name), f"{folder}/{name}")
-                )
+                finished[name] = Prepared.from_dict(counts_of(folder, name))
             else:
                 folder.remove(name)
     return finished

@@ -77,6 +77,15 @@ class Folder:
         with _telling(f"{self.uri}/{name}"):
             return bytes(fs.cat_file(f"{path}/{name}"))  # type: ignore[arg-type]
 
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A file open for reading, of which parts can be read without the whole."""
+        fs, path = self._open()
+        with _telling(f"{self.uri}/{name}"):
+            file = fs.open(f"{path}/{name}", "rb")
+        with file:
+            yield cast("IO[bytes]", file)
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole: readers see the old content or the new, never a part.
 
