@@ -56,6 +56,9 @@ def inspect(path: str, console: Console, *, everything: bool = False) -> None:
     _, files = found_files(path)
     refused = []
     for file in files:
+        if file.endswith(".masterkey"):
+            console.say(f"{file}: labels of the file beside it (labels in its [data] section)")
+            continue
         try:
             findings = look_at(file, everything=everything)
         except RaybeadError as error:
@@ -78,8 +81,17 @@ def look_at(path: str, *, everything: bool = False) -> Findings:
     """
     found = Findings(path)
     source = _recognised(path, found)
-    reader = open_source(source)
-    spans = reader.spans(SAMPLE)
+    try:
+        spans = open_source(source).spans(SAMPLE)
+    except InputError:
+        if not isinstance(source, (ParquetSource, RootSource)) or source.columns is None:
+            raise
+        # A guess beyond momenta was wrong.
+        momenta = source.columns.model_dump(include={"pt", "eta", "phi"})
+        source = source.model_copy(update={"columns": Columns.model_validate(momenta)})
+        head, _, _ = found.job.rpartition("\n")
+        found.job = f"{head}\n{_mapping(Columns.model_validate(momenta))}"
+        spans = open_source(source).spans(SAMPLE)
     n = sum(len(span) for span in spans)
     found.add("events", f"{n}")
     looked = spans if everything else spans[:1]
@@ -197,6 +209,8 @@ def _describe(found: Findings, source: Source, spans: list[Span]) -> None:
         found.add("generators", ", ".join(sorted(tally.generators)))
     drops = "".join(f", {n} dropped: {cut}" for cut, n in dropped.items() if n)
     found.add("with two jets above 200 GeV", f"{kept} events{drops}")
+    if dropped.get("unphysical row") == sum(len(span) for span in spans):
+        raise InputError(f"{found.path}: {dict(found.rows)['format']}, and no row can be an event")
     if bad := dropped.get("unphysical row"):
         found.odd.append(
             f"{bad} rows can't be events; a job refuses them unless bad_rows = 'drop'"

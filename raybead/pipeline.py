@@ -47,7 +47,11 @@ class Stages:
             return Stage(
                 run,
                 "events/background" if role == "background" else "events/search",
-                {"data": sample_of(job, role).depends(), "jets": jets},
+                {
+                    "data": sample_of(job, role).depends(),
+                    "jets": jets,
+                    "damaged": job.prepare.damaged,
+                },
             )
 
         background, search = events("background"), events("search")

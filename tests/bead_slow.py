@@ -75,6 +75,8 @@ def slow_event(row: int, line: int, cells: list[str], max_abs_eta: float) -> Slo
         return int(number)
 
     weight, met, met_phi = take(), take(), take()
+    if met < 0:
+        raise ValueError
     jets = []
     for _ in range(count()):
         size, btag = count(), take()
@@ -83,7 +85,8 @@ def slow_event(row: int, line: int, cells: list[str], max_abs_eta: float) -> Slo
             pid, pt, eta, phi = take(), take(), take(), take()
             if pid != int(pid) or abs(pid) >= 2**31 or pt < 0 or (pt and abs(eta) > max_abs_eta):
                 raise ValueError
-            particles.append((pid, pt, eta, wrapped(phi)))
+            if pt > 0:
+                particles.append((pid, pt, eta, wrapped(phi)))
         jets.append((btag, particles))
     if list(left):
         raise ValueError

@@ -16,17 +16,19 @@ from pydantic import (
 
 from raybead.config.section import Section
 
+Path = Annotated[str, Field(min_length=1)]
+
 
 class FileSource(Section):
     """What every source that reads files can say."""
 
-    path: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    path: Path | Annotated[tuple[Path, ...], Field(min_length=1)]
     """A file, a folder, a pattern with ``*`` or ``?``, or several of these; local or fsspec URIs.
     Files are read in this order; those of a folder or pattern in the order of their names."""
     generator: str | None = None
     """Label of the generator (or of the process) that made the events."""
     truth: Annotated[int, Field(ge=0, le=99)] | None = None
-    """Class of all events, 0 for background, where it is known otherwise than from the files."""
+    """Class of all events, 0 for background: stands in place of what the files say."""
     bad_rows: Literal["refuse", "drop"] = "refuse"
     """What a row that can't be an event does: end the job, or be dropped and counted."""
     max_abs_eta: PositiveFloat = 6.0
@@ -45,6 +47,12 @@ class LhcoSource(FileSource):
     start: NonNegativeInt = 0
     stop: PositiveInt | None = None
     """Rows ``start <= row < stop`` are read; to the end of the file if not given."""
+
+    @model_validator(mode="after")
+    def _labels_or_truth(self) -> LhcoSource:
+        if self.labels is not None and self.truth is not None:
+            raise ValueError("labels and truth both say the events' classes; give one")
+        return self
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> LhcoSource:
@@ -177,12 +185,14 @@ class Data(Section):
     @property
     def searched(self) -> tuple[Source, ...]:
         """All sources of the search sample, signal last and labelled."""
+        of_files = {"truth": 1}
+        generated = {"signal_fraction": 1.0}
         return (
             *self.search,
             *(
-                source
-                if isinstance(source, PythiaSource)
-                else source.model_copy(update={"truth": 1})
+                source.model_copy(
+                    update=generated if isinstance(source, PythiaSource) else of_files
+                )
                 for source in self.signal
             ),
         )

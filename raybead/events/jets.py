@@ -32,6 +32,8 @@ class FoundJets:
     """[C] indices into the particles"""
     btag: NDArray[np.float32] | None = None
     """[J]"""
+    n: NDArray[np.int64] | None = None
+    """[J] constituents, where it isn't those that are left"""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,8 @@ def make_jets(particles: Particles, config: Jets) -> JetEvents:
     Constituents take part as massless particles and are added by four-momentum (E-scheme).
     """
     found = find_jets(particles, config)
-    real = (np.diff(found.offsets) >= config.min_constituents) & (
-        found.momenta.pt >= config.min_pt
-    )
+    pt = found.momenta.pt
+    real = (np.diff(found.offsets) >= config.min_constituents) & (pt >= config.min_pt) & (pt > 0)
     # Leading first within each event; neither fastjet's order nor a file's is by pT.
     order = np.lexsort((-found.momenta.pt, found.event))
     order = order[real[order]]
@@ -108,7 +109,7 @@ def make_jets(particles: Particles, config: Jets) -> JetEvents:
         particles=particles.select(hard),
         n_leading=config.leading,
         momenta=found.momenta.take(kept),
-        n=sizes,
+        n=sizes if found.n is None else found.n[kept],
         constituents=_by_pt(particles, found.constituents, found.offsets[kept], sizes),
         dropped=dropped,
         btag=None if found.btag is None else found.btag[kept],
@@ -133,6 +134,7 @@ def _given(particles: Particles, jets: GivenJets) -> FoundJets:
         offsets=jets.constituents,
         constituents=np.arange(len(particles.pt)),
         btag=jets.btag,
+        n=jets.n,
     )
 
 
@@ -164,18 +166,22 @@ def _falling(pt: Array, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     which sorts several times faster than three columns.
     """
     jet = np.repeat(np.arange(len(sizes)), sizes)
-    if len(sizes) >= 1 << 20 or sizes.max(initial=0) >= 1 << 12:
+    if len(sizes) > 1 << 19 or sizes.max(initial=0) > 1 << 12:
         return np.lexsort((-pt.astype(np.float32), jet))
     starts = offsets_of(sizes)[:-1]
     place = np.arange(len(pt)) - np.repeat(starts, sizes)
-    # Bits of floats above zero rise with them.
-    softness = np.int64(0xFFFFFFFF) - pt.astype(np.float32).view(np.int32)
+    # Bits of floats from zero up rise with them; adding zero makes a negative zero positive.
+    softness = np.int64(0xFFFFFFFF) - (pt.astype(np.float32) + np.float32(0)).view(np.int32)
     key = np.sort((jet << 44) | (softness << 12) | place)
     return (key & 0xFFF) + np.repeat(starts, sizes)
 
 
 def _groomed(events: JetEvents, config: Jets) -> JetEvents:
-    """Jets less what soft drop removes; events whose jets it leaves too small are dropped."""
+    """Jets less what soft drop removes; events whose jets it leaves too small are dropped.
+
+    The cuts on pT and the jets' order are those from before: that is how jets are selected where
+    grooming is used, and a trigger knows no other.
+    """
     if config.soft_drop is None:
         return events
     parts = events.constituents
@@ -188,7 +194,7 @@ def _groomed(events: JetEvents, config: Jets) -> JetEvents:
         config.soft_drop.beta,
         config.radius,
     )
-    jet = np.repeat(np.arange(len(events.n)), events.n)
+    jet = np.repeat(np.arange(len(events.n)), np.diff(parts.offsets))
     sizes = np.bincount(jet[kept], minlength=len(events.n))
     parts = parts.take(np.flatnonzero(kept), offsets_of(sizes))
     large = np.all((sizes >= config.min_constituents).reshape(-1, events.n_leading), axis=1)

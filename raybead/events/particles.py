@@ -22,9 +22,11 @@ class GivenJets:
     constituents: NDArray[np.int64]
     """[J + 1] particles of each jet; every particle belongs to one"""
     btag: NDArray[np.float32] | None = None
-    """[J] None where it is unknown"""
+    """[J] NaN where it is unknown; None where all are"""
     momenta: Momenta | None = None
     """[J] None where a jet's momentum is its constituents' sum"""
+    n: NDArray[np.int64] | None = None
+    """[J] constituents before some were cut off; None where all are there"""
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ class Particles:
     phi: NDArray[np.float64]
     """[T] radians in [-pi, pi]"""
     pid: NDArray[np.int32] | None = None
-    """[T] PDG numbers; None where they are unknown"""
+    """[T] PDG numbers, 0 where one is unknown; None where all are"""
     truth: NDArray[np.int8] | None = None
-    """[E] class; None where it is unknown"""
+    """[E] class, -1 where it is unknown; None where all are"""
     weight: NDArray[np.float64] | None = None
     """[E] None where every event counts as one"""
     met: NDArray[np.float32] | None = None
-    """[E] missing transverse momentum, GeV; None where it is unknown"""
+    """[E] missing transverse momentum, GeV, NaN where it is unknown; None where all are"""
     met_phi: NDArray[np.float32] | None = None
     """[E] its azimuth, radians"""
     jets: GivenJets | None = None
@@ -96,6 +98,7 @@ def _select_jets(jets: GivenJets, keep: NDArray[np.bool_]) -> GivenJets:
         constituents=offsets_of(np.diff(jets.constituents)[kept]),
         btag=None if jets.btag is None else jets.btag[kept],
         momenta=None if jets.momenta is None else jets.momenta.take(np.flatnonzero(kept)),
+        n=None if jets.n is None else jets.n[kept],
     )
 
 

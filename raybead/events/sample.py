@@ -85,7 +85,9 @@ class EventSample:
         pieces, offset = [], 0
         for source, of_source in zip(self.sources, spans, strict=True):
             pieces += [Piece(source, span, offset) for span in of_source]
-            offset += of_source[-1].stop
+            offset += of_source[-1].stop if of_source else 0
+        if not pieces:
+            raise InputError(f"{', '.join(_named(source) for source in self.sources)}: no events")
         return list(_grouped(pieces, step))
 
     def notes(self) -> list[str]:
@@ -135,12 +137,18 @@ def _files(config: Source, role: Role) -> Iterator[Source]:
     for path in config.paths:
         several, files = found_files(path)
         for file in files:
-            told = told_by_name(file) if isinstance(config, BeadCsvSource) else None
-            if isinstance(config, BeadCsvSource) and config.names == "free":
-                told = None
+            by_name = isinstance(config, BeadCsvSource) and config.names == "bead"
+            told = told_by_name(file) if by_name else None
+            if told is None and by_name and several:
+                raise InputError(
+                    f"{file}: its name doesn't begin with bkg_train, bkg_test or sig_test, which"
+                    f" say what a file of {path} is for; names = 'free' takes all of them"
+                )
             if told is None:
                 found.append(config.model_copy(update={"path": file}))
-            elif not several or told.role == role:
+            elif not several or (
+                told.role == role and (config.truth is None or config.truth == told.truth)
+            ):
                 known = {
                     "truth": told.truth if config.truth is None else config.truth,
                     "generator": told.generator if config.generator is None else config.generator,
@@ -149,12 +157,16 @@ def _files(config: Source, role: Role) -> Iterator[Source]:
     if not found:
         raise InputError(f"{', '.join(config.paths)}: no file whose name says {role}")
     if isinstance(config, LhcoSource) and len(found) > 1:
-        for key in ("labels", "stop"):
-            if getattr(config, key) is not None:
+        for key in ("labels", "stop", "start"):
+            if getattr(config, key):
                 raise InputError(
                     f"{', '.join(config.paths)}: {key} goes with a single file, not {len(found)}"
                 )
     yield from found
+
+
+def _named(source: Source) -> str:
+    return ", ".join(source.paths) if isinstance(source, FileSource) else source.source
 
 
 def _rows_of(source: FileSource) -> tuple[float, float]:

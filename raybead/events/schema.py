@@ -43,8 +43,9 @@ CONSTITUENT = pa.struct(
 def event_schema(measured: Iterable[str] = ()) -> pa.Schema:
     """Columns of event rows: momenta and masses in GeV, angles in radians.
 
-    ``constituents[i]`` belong to ``jets[i]``, leading first in both; ``n`` counts a jet's
-    constituents before subjets stood for them or any were cut off. What is unknown is null.
+    ``constituents[i]`` belong to ``jets[i]``, leading first in both (as they were before
+    grooming); ``n`` counts a jet's constituents before subjets stood for them or any were cut
+    off. What is unknown is null.
 
     Args:
         measured: names of further float64 fields of a jet.
@@ -116,7 +117,7 @@ def event_table(
             pa.array(generator, pa.string())
             if isinstance(generator, np.ndarray)
             else pa.repeat(pa.scalar(generator, pa.string()), n),
-            _or_null(particles.truth, n, pa.int8()),
+            _truth(particles.truth, n),
             pa.array(np.ones(n) if particles.weight is None else particles.weight),
             _or_null(particles.met, n, pa.float32()),
             _or_null(particles.met_phi, n, pa.float32()),
@@ -128,8 +129,16 @@ def event_table(
     )
 
 
+def _truth(truth: NDArray[np.int8] | None, n: int) -> pa.Array:
+    if truth is None:
+        return pa.nulls(n, pa.int8())
+    return pa.array(truth, pa.int8(), mask=truth < 0)
+
+
 def _or_null(values: NDArray[Any] | None, n: int, kind: pa.DataType) -> pa.Array:
-    return pa.nulls(n, kind) if values is None else pa.array(values, kind)
+    if values is None:
+        return pa.nulls(n, kind)
+    return pa.array(values, kind, mask=np.isnan(values) if values.dtype.kind == "f" else None)
 
 
 def to_parquet(table: pa.Table, counts: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from raybead.errors import DamagedError
 from raybead.events import (
     Cutflow,
     Piece,
+    Span,
     counts_of,
     event_schema,
     event_table,
@@ -68,14 +70,20 @@ def prepare_shard(shard: Shard, jets: Jets, *, tolerant: bool = False) -> Prepar
         DamagedError: rows that can't be read, unless tolerant.
         StorageError: the file can't be written.
     """
-    tables, faults, cutflow = [], [], Cutflow()
-    for piece in shard.pieces:
+    tables, lost, cutflow = [], [], Cutflow()
+    todo = list(reversed(shard.pieces))
+    while todo:
+        piece = todo.pop()
         try:
             table, counts = _prepare_piece(piece, jets)
         except DamagedError as error:
             if not tolerant:
                 raise
-            faults.append(str(error))
+            halves = _halves(piece)
+            if halves:  # down to the rows that are damaged, however the work was cut up
+                todo += reversed(halves)
+                continue
+            lost.append((piece, str(error)))
             counts = Cutflow(len(piece.span), {UNREADABLE: len(piece.span)}, 0)
         else:
             tables.append(table)
@@ -84,13 +92,41 @@ def prepare_shard(shard: Shard, jets: Jets, *, tolerant: bool = False) -> Prepar
         cutflow += counts
     schema = event_schema(jets.substructure)
     whole = pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
-    prepared = Prepared(cutflow, tuple(faults))
+    prepared = Prepared(cutflow, tuple(_told(lost)))
     shard.folder.write(shard.name, to_parquet(whole, prepared.as_dict()))
     return prepared
 
 
 UNREADABLE = "unreadable"
 """The cut that counts rows that can't be read at all."""
+
+
+def _halves(piece: Piece) -> list[Piece]:
+    """A piece in two; nothing of a single row, or where rows don't say where they lie."""
+    span = piece.span
+    if len(span) < 2 or span.place is not None:
+        return []
+    middle = (span.start + span.stop) // 2
+    return [
+        replace(piece, span=Span(span.start, middle)),
+        replace(piece, span=Span(middle, span.stop)),
+    ]
+
+
+def _told(lost: list[tuple[Piece, str]]) -> Iterator[str]:
+    """Why rows couldn't be read, in one line for all that lie side by side."""
+    together: list[tuple[Piece, str]] = []
+    for piece, reason in lost:
+        if together and together[-1][0].source == piece.source:
+            before = together[-1][0]
+            if before.span.stop == piece.span.start:
+                span = Span(before.span.start, piece.span.stop)
+                together[-1] = (replace(before, span=span), together[-1][1])
+                continue
+        together.append((piece, reason))
+    for piece, reason in together:
+        first, last = piece.span.start, piece.span.stop - 1
+        yield re.sub(r"rows \d+ to \d+ can't", f"rows {first} to {last} can't", reason, count=1)
 
 
 def _prepare_piece(piece: Piece, jets: Jets) -> tuple[pa.Table, Cutflow]:

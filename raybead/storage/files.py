@@ -214,7 +214,8 @@ def found_files(uri: str) -> tuple[bool, list[str]]:
             return False, [uri]
         inside = fs.glob(path) if pattern else fs.ls(path, detail=False)
         files = sorted(str(entry) for entry in inside if fs.isfile(entry))
-    files = [file for file in files if not file.rpartition("/")[2].startswith(".")]
+    # As readers of folders do: hidden files and manifests aren't data.
+    files = [file for file in files if file.rpartition("/")[2][0] not in "._"]
     if not files:
         raise InputError(f"{uri}: no file {'matches' if pattern else 'in this folder'}")
     return True, [file if "://" not in uri else str(fs.unstrip_protocol(file)) for file in files]

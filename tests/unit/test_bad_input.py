@@ -112,12 +112,13 @@ def test_each_gets_its_line(case, tmp_path):
 
 
 def test_an_empty_file_among_good_ones_is_refused_by_name(tmp_path):
+    free = 'names = "free"'
     for name in ("a", "c"):
         (tmp_path / f"{name}.csv").write_text(HEAD + EVENT)
-    assert sum(result.cutflow.written for result in prepared(tmp_path)) == 2
+    assert sum(result.cutflow.written for result in prepared(tmp_path, free)) == 2
     (tmp_path / "b.csv").touch()
     with pytest.raises(RaybeadError, match=r"b\.csv: "):
-        prepared(tmp_path)
+        prepared(tmp_path, free)
 
 
 def test_a_gzip_of_a_csv_is_read(tmp_path):

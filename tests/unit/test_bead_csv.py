@@ -92,8 +92,10 @@ def test_events_without_jets_and_jets_without_particles_are_events(tmp_path):
     assert part.offsets.tolist() == [0, 0, 0, 2, 2]
 
 
-def test_a_soft_particle_may_point_anywhere(tmp_path):
-    assert read_one(written(tmp_path, "1,2,3,1,1,0,22,0,99,1")).eta.tolist() == [99]
+def test_particles_without_momentum_are_padding(tmp_path):
+    part = read_one(written(tmp_path, "1,2,3,2,2,0,22,0,99,1,22,7,0,0,1,1,22,0,0,0"))
+    assert part.pt.tolist() == [7]
+    assert np.diff(part.jets.constituents).tolist() == [1, 0]
 
 
 HARD = [

@@ -9,6 +9,7 @@ from made import make_particles
 from raybead.config import Jets, SoftDrop
 from raybead.events import GivenJets, event_table, make_jets, reduced
 from raybead.events.grooming import soft_drop
+from raybead.events.jets import _falling
 from raybead.events.kinematics import massless
 from raybead.observables import correlation_d2, n_subjettiness
 from raybead.preparing.measured import measure
@@ -63,6 +64,16 @@ def test_ready_made_jets_are_clustered_again_where_a_job_says_so(ready_made):
     events = make_jets(given, Jets(recluster=True, radius=0.1, min_pt=1.0, min_constituents=1))
     assert events.btag is None
     assert events.momenta.mass.mean() < 0.7 * found.momenta.mass.mean()
+
+
+def test_an_order_that_no_whole_number_holds_is_found_all_the_same():
+    """Places, pT and jets share a number's bits; beyond them another way is taken."""
+    rng = np.random.default_rng(0)
+    for sizes in (np.full(3, 5000), np.ones((1 << 19) + 3, np.int64), np.array([0, 3, 0, 9])):
+        pt = np.round(rng.exponential(size=sizes.sum()), 1)
+        pt[rng.random(len(pt)) < 0.1] *= -0.0
+        jet = np.repeat(np.arange(len(sizes)), sizes)
+        np.testing.assert_array_equal(_falling(pt, sizes), np.lexsort((-pt, jet)))
 
 
 def test_momenta_that_come_with_jets_are_kept(ready_made):

@@ -9,7 +9,7 @@ from made import make_particles
 
 from raybead.config import Jets, ParquetSource
 from raybead.errors import DamagedError, InputError
-from raybead.events import event_table, make_jets, open_source, to_parquet
+from raybead.events import EVENT_SCHEMA, event_table, make_jets, open_source, to_parquet
 
 PLAIN = {"pt": "pt", "eta": "eta", "phi": "phi"}
 JETS = {role: f"jets.constituents.{role}" for role in ("pt", "eta", "phi")}
@@ -162,8 +162,40 @@ def test_truth_of_the_section_is_for_files_without(own, tmp_path):
     pq.write_table(
         table.set_column(place, "truth", pa.array(half, pa.int8())), tmp_path / "h.parquet"
     )
-    with pytest.raises(InputError, match="row 0: a null in truth;"):
-        read_all(parquet(tmp_path / "h.parquet"))
+    ((part, _),) = read_all(parquet(tmp_path / "h.parquet"))
+    assert part.truth.tolist() == [-1, *half[1:]]
+    back = event_table(make_jets(part, Jets(min_pt=0)))
+    assert back["truth"].to_pylist() == half
+
+
+def test_own_events_that_know_different_things_come_back_alike(own, tmp_path):
+    """As a sample of several sources has them: here b-tags and numbers, there none."""
+    first, second = (pq.read_table(own[0]).to_pylist() for _ in range(2))
+    for row in second:
+        row |= {"met": 3.0, "met_phi": 0.5, "truth": None}
+        for jet, parts in zip(row["jets"], row["constituents"], strict=True):
+            jet |= {"btag": 1.0, "n": jet["n"] + 5}
+            for part in parts:
+                part["pid"] = 22
+    mixed = pa.Table.from_pylist(first + second, schema=EVENT_SCHEMA)
+    pq.write_table(mixed, tmp_path / "mixed.parquet")
+    ((part, _),) = read_all(parquet(tmp_path / "mixed.parquet"))
+    back = event_table(make_jets(part, Jets(min_pt=0))).to_pylist()
+    for number, (row, expected) in enumerate(zip(back, mixed.to_pylist(), strict=True)):
+        # Unknown numbers of particles come back as 0, which no particle has.
+        for of_jet in expected["constituents"]:
+            for constituent in of_jet:
+                constituent["pid"] = constituent["pid"] or 0
+        assert [jet["n"] for jet in row["jets"]] == [jet["n"] for jet in expected["jets"]]
+        assert [jet["btag"] for jet in row["jets"]] == [jet["btag"] for jet in expected["jets"]]
+        assert row["constituents"] == expected["constituents"]
+        for key in ("truth", "met", "met_phi", "weight"):
+            assert row[key] == expected[key], (number, key)
+
+
+def test_an_own_file_that_no_event_passed_into_has_no_spans(tmp_path):
+    pq.write_table(EVENT_SCHEMA.empty_table(), tmp_path / "none.parquet")
+    assert open_source(parquet(tmp_path / "none.parquet")).spans(10) == []
 
 
 # Mapped columns
@@ -333,11 +365,11 @@ def test_files_that_are_none(tmp_path, own):
     cases["the file is empty"].write_bytes(b"")
     cases["not Parquet"].write_text("pt,eta,phi\n" * 50)
     cases["truncated or damaged Parquet"].write_bytes(whole[: len(whole) // 2])
-    pq.write_table(pq.read_table(own[0]).slice(0, 0), cases["it has no rows"])
+    pq.write_table(pa.table(plain()).slice(0, 0), cases["it has no rows"])
     pq.write_table(pa.table(plain()), tmp_path / "plain.parquet")
     for says, path in cases.items():
         with pytest.raises(InputError, match=says) as caught:
-            open_source(parquet(path)).spans(10)
+            open_source(parquet(path, PLAIN if "no rows" in says else None)).spans(10)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
 

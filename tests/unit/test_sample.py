@@ -108,7 +108,7 @@ def test_events_that_are_read_twice_are_noted(three_files):
 
 
 def test_names_as_bead_gives_them_say_role_truth_and_generator(tmp_path):
-    for name in ("bkg_train_herwig", "bkg_test_pythia", "sig_test_svj", "other"):
+    for name in ("bkg_train_herwig7.1", "bkg_test_pythia", "sig_test_svj"):
         (tmp_path / f"{name}.csv").write_text("x")
     config = BeadCsvSource(source="bead_csv", path=str(tmp_path))
 
@@ -118,16 +118,18 @@ def test_names_as_bead_gives_them_say_role_truth_and_generator(tmp_path):
             for source in EventSample.of([config], role).sources
         ]
 
-    other = ("other.csv", None, None)
-    assert told("background") == [("bkg_train_herwig.csv", 0, "herwig"), other]
-    assert told("search") == [
-        ("bkg_test_pythia.csv", 0, "pythia"), other, ("sig_test_svj.csv", 1, "svj"),
-    ]  # fmt: skip
+    assert told("background") == [("bkg_train_herwig7.1.csv", 0, "herwig7.1")]
+    assert told("search") == [("bkg_test_pythia.csv", 0, "pythia"), ("sig_test_svj.csv", 1, "svj")]
+    signal = config.model_copy(update={"truth": 1})
+    assert told("search", signal) == [("sig_test_svj.csv", 1, "svj")]
     free = config.model_copy(update={"names": "free", "generator": "all"})
     assert {row[1:] for row in told("search", free)} == {(None, "all")}
     # A file that is named itself is taken, whatever its name says of its role.
-    alone = config.model_copy(update={"path": f"{tmp_path}/bkg_train_herwig.csv"})
-    assert told("search", alone) == [("bkg_train_herwig.csv", 0, "herwig")]
+    alone = config.model_copy(update={"path": f"{tmp_path}/bkg_train_herwig7.1.csv"})
+    assert told("search", alone) == [("bkg_train_herwig7.1.csv", 0, "herwig7.1")]
+    (tmp_path / "other.csv").write_text("x")
+    with pytest.raises(InputError, match=r"other\.csv: its name doesn't begin with bkg_train"):
+        told("search")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,7 @@ def test_names_as_bead_gives_them_say_role_truth_and_generator(tmp_path):
         ("FOLDER/*.csv", {}, r"\*.csv: no file matches"),
         ("FOLDER/empty", {}, "empty: no file in this folder"),
         ("FOLDER/[ab].h5", {"labels": "key"}, "labels goes with a single file, not 2"),
+        ("FOLDER/[ab].h5", {"start": 3}, "start goes with a single file, not 2"),
         ("FOLDER/[ab].h5", {"stop": 3}, "stop goes with a single file, not 2"),
     ],
 )
@@ -169,6 +172,18 @@ def test_a_job_names_several_sources_and_a_signal():
     assert [source.source for source in job.data.background] == ["lhco", "pythia"]
     assert job.data.background[1].events == 6
     assert [source.truth for source in job.data.searched] == [None, 1]
+
+
+def test_a_signal_is_signal_whatever_its_files_say(tmp_path):
+    write_lhco(tmp_path / "s.h5", [make_particles(9, seed=1, signal=0.3)], 9, "column")
+    signal = f'[data.signal]\nsource = "lhco"\npath = "{tmp_path}/s.h5"\n'
+    job = parse_job(JOB.partition("[data.signal]")[0] + signal)
+    source = job.data.searched[-1]
+    (span,) = open_source(source).spans(100)
+    assert open_source(source).read(span)[0].truth.tolist() == [1] * 9
+    made = '[data.signal]\nsource = "pythia"\nevents = 3\nseed = 7\n'
+    job = parse_job(JOB.partition("[data.signal]")[0] + made)
+    assert job.data.searched[-1].signal_fraction == 1.0
 
 
 @pytest.mark.parametrize(

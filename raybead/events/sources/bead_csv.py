@@ -85,6 +85,7 @@ class BeadCsvReader:
             _, rows = read_rows(cells.of_rows(good), self.config.max_abs_eta)
         if rows is None:
             raise AssertionError(f"{self.uri}: good rows of {span} are bad at the second look")
+        rows = rows.without_padding()
         weight, met, met_phi, _ = rows.head_EH.T
         pid, pt, eta, phi = rows.particles_TP.T
         truth = self.config.truth
@@ -221,7 +222,7 @@ def told_by_name(path: str) -> Told | None:
     ``bkg_train_<generator>`` trains; ``bkg_test_<generator>`` and ``sig_test_<description>`` are
     searched. What follows the prefix is the generator's label.
     """
-    name = path.rpartition("/")[2].partition(".")[0]
+    name = path.rpartition("/")[2].removesuffix(".gz").removesuffix(".csv")
     for prefix, role, truth in PREFIXES:
         if name.startswith(prefix):
             return Told(role, truth, name.removeprefix(prefix).strip("_") or None)

@@ -7,7 +7,7 @@ for the words of an error.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -57,6 +57,16 @@ class Rows:
     def offsets(self) -> NDArray[np.int64]:
         """[E + 1] of the particles."""
         return self.jets.constituents[self.jets.offsets]
+
+    def without_padding(self) -> Rows:
+        """Less particles of pT 0, as which some writers fill up their jets."""
+        present = self.particles_TP[:, 1] > 0
+        if present.all():
+            return self
+        kept = offsets_of(present.astype(np.int64))[self.jets.constituents]
+        return Rows(
+            self.head_EH, replace(self.jets, constituents=kept), self.particles_TP[present]
+        )
 
 
 def read_cells(text: bytes) -> Cells:
@@ -156,9 +166,10 @@ def read_rows(cells: Cells, max_abs_eta: float) -> tuple[NDArray[np.bool_], Rows
     if not can_be.all():
         rows_J = np.repeat(np.arange(len(good)), np.diff(offsets))
         good[np.repeat(rows_J, sizes_J)[~can_be]] = False
+    head_EH = values[np.minimum(cells.first[:, None] + np.arange(4), max(len(values) - 1, 0))]
+    good &= ~(head_EH[:, 1] < 0)
     if not good.all():
         return good, None
-    head_EH = values[cells.first[:, None] + np.arange(4)]
     jets = GivenJets(offsets, constituents, btag=values[starts_J + 1].astype(np.float32))
     return good, Rows(head_EH, jets, particles_TP)
 
@@ -222,6 +233,8 @@ def fault_of(line: bytes, max_abs_eta: float) -> str:
     values = [float(cell) for cell in cells]
     if len(values) < 4:
         return f"cut short: {len(values)} cells, before the number of jets"
+    if values[1] < 0:
+        return f"cell 2: negative missing momentum, {values[1]:g}"
     n_jets, cursor = values[3], 4
     if n_jets < 0 or n_jets % 1:
         return f"cell 4: {n_jets:g} is no number of jets"

@@ -22,10 +22,11 @@ from raybead.events.sources.ragged import Ragged, Shape
 
 COMPONENTS = ("jet_px", "jet_py", "jet_pz", "jet_e")
 A_PARTICLE = ("pt", "eta", "phi", "pid")
-A_JET = ("btag", "jet_pt", "jet_eta", "jet_phi", "jet_mass", *COMPONENTS)
+A_JET = ("btag", "jet_pt", "jet_eta", "jet_phi", "jet_mass", "jet_n", *COMPONENTS)
 MOMENTA = ("pt", "met", "jet_pt", "jet_mass")
 """Roles that a unit of momentum scales."""
 MEV = 1e-3
+MAY_BE_NAN = ("btag", "met", "met_phi")
 FLOAT32_PI = float(np.float32(np.pi))
 
 
@@ -72,6 +73,7 @@ def particles_of(
     start: int,
     scale: float = 1.0,
     generator: NDArray[np.object_] | None = None,
+    own: bool = False,
 ) -> tuple[Particles, Mapping[str, int]]:
     """The events of a span, and how many unphysical rows were dropped.
 
@@ -82,6 +84,7 @@ def particles_of(
         start: row of the first event.
         scale: GeV of the columns' unit.
         generator: [E] of each event, where the file says it.
+        own: whether they are raybead's own events, which may not know a value.
 
     Raises:
         InputError: a row that can't be an event, naming row and reason.
@@ -92,15 +95,16 @@ def particles_of(
     # Values are looked at only where lists fit together.
     whole = ~np.any(list(faults.values()), axis=0)
     fitting = {role: _scaled(role, column, scale, whole) for role, column in columns.items()}
-    for reason, hit in _unphysical(fitting, config.max_abs_eta).items():
+    for reason, hit in _unphysical(fitting, config.max_abs_eta, own=own).items():
         faults[reason] = np.zeros(n, dtype=bool)
         faults[reason][whole] = hit
     good = _good_rows(faults, config, uri, start)
     event = np.arange(start, start + n)[good]
     part = {role: column.select(good[whole]) for role, column in fitting.items()}
-    truth = _truth(part.get("truth"), uri, event)
-    if truth is None and config.truth is not None:
+    if config.truth is not None:
         truth = np.full(len(event), config.truth, np.int8)
+    else:
+        truth = _truth(part.get("truth"), uri, event, least=-1 if own else 0)
     if config.generator is None and generator is not None:
         said: str | NDArray[np.object_] | None = generator[good]
     else:
@@ -154,11 +158,13 @@ def _differ(a: Ragged, b: Ragged, levels: int) -> NDArray[np.bool_]:
     return differ
 
 
-def _unphysical(part: Mapping[str, Ragged], max_abs_eta: float) -> dict[str, NDArray[np.bool_]]:
+def _unphysical(
+    part: Mapping[str, Ragged], max_abs_eta: float, *, own: bool
+) -> dict[str, NDArray[np.bool_]]:
     """Reasons why values can't be an event's, and the events of each."""
     faults = {}
     for role, column in part.items():
-        if role != "truth":
+        if role != "truth" and not (own and role in MAY_BE_NAN):
             reason = f"NaN or infinity in {column.name}"
             faults[reason] = column.any_of(~np.isfinite(column.values))
     beyond = f"|eta| beyond {max_abs_eta:g}"
@@ -218,6 +224,7 @@ def _without_padding(
         constituents=offsets_of(counts_J[real_J]),
         btag=None if btag is None else btag[real_J],
         momenta=None if momenta is None else momenta.take(np.flatnonzero(real_J)),
+        n=None if "jet_n" not in part else part["jet_n"].values.astype(np.int64)[real_J],
     )
     return offsets, jets, present_T
 
@@ -239,10 +246,12 @@ def _momenta(part: Mapping[str, Ragged]) -> Momenta | None:
     )
 
 
-def _truth(column: Ragged | None, uri: str, row: NDArray[np.int64]) -> NDArray[np.int8] | None:
+def _truth(
+    column: Ragged | None, uri: str, row: NDArray[np.int64], *, least: int
+) -> NDArray[np.int8] | None:
     if column is None:
         return None
-    odd = ~np.isin(column.values, np.arange(100))
+    odd = ~np.isin(column.values, np.arange(least, 100))
     if odd.any():
         first = int(np.argmax(odd))
         raise InputError(

@@ -72,12 +72,12 @@ class LhcoReader:
             rows, label = _read_rows(file, layout, self.uri, start, stop)
         good = self._good_rows(rows, start)
         truth = None
-        if self.config.labels is not None:
+        if self.config.truth is not None:
+            truth = np.full(int(good.sum()), self.config.truth, np.int8)
+        elif self.config.labels is not None:
             truth = self._master_key(layout.n_rows)[start:stop][good]
         elif label is not None:
             truth = _as_truth(label[good], self.uri, np.arange(start, stop)[good])
-        if truth is None and self.config.truth is not None:
-            truth = np.full(int(good.sum()), self.config.truth, np.int8)
         grid_E73 = rows[:, :N_COLUMNS].reshape(-1, MAX_PARTICLES, 3)
         if not good.all():
             grid_E73 = grid_E73[good]
@@ -161,7 +161,11 @@ def find_layout(file: h5py.File, uri: str) -> Layout:
             if layout is not None:
                 found.append(layout)
 
-    file.visititems(visit)
+    try:
+        file.visititems(visit)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{uri}: truncated or damaged HDF5: {reason}") from None
     if not found:
         raise InputError(f"{uri}: no table of {N_COLUMNS} or {N_COLUMNS + 1} columns in it")
     if len(found) > 1:

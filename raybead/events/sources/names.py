@@ -14,8 +14,9 @@ from raybead.events.sources.ragged import dotted_names
 from raybead.events.sources.root import tree_keys
 from raybead.storage import open_input
 
-LIKELY = ("constituents", "constituent", "particles", "particle", "part", "pf", "jet", "jets")
+LIKELY = ("constituents", "constituent", "particles", "particle", "part", "pf")
 """Owners of pt, eta and phi, the likeliest first."""
+NO_PARTICLES = ("jet", "jets", "fatjet", "fatjets", "muon", "electron", "photon", "tau", "met")
 OF_A_PARTICLE = {"pid": ("pid", "pdgid", "pdg_id", "pdg")}
 OF_AN_EVENT = {
     "weight": ("weight", "evtwt", "event_weight", "genweight"),
@@ -48,13 +49,20 @@ def guessed_columns(names: list[str]) -> Columns | None:
         if not leaf:
             owner, leaf = "", owner
         by_owner.setdefault(owner, {})[leaf.lower()] = name
-    owners = [owner for owner, of in by_owner.items() if {"pt", "eta", "phi"} <= set(of)]
+
+    def last(owner: str) -> str:
+        return re.split(r"[._]", owner.lower())[-1]
+
+    owners = [
+        owner
+        for owner, of in by_owner.items()
+        if {"pt", "eta", "phi"} <= set(of) and last(owner) not in NO_PARTICLES
+    ]
     if not owners:
         return None
 
     def rank(owner: str) -> int:
-        last = re.split(r"[._]", owner.lower())[-1]
-        return LIKELY.index(last) if last in LIKELY else len(LIKELY)
+        return LIKELY.index(last(owner)) if last(owner) in LIKELY else len(LIKELY)
 
     chosen = by_owner[min(owners, key=rank)]
     found = {role: chosen[role] for role in ("pt", "eta", "phi")}

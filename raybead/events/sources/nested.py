@@ -35,7 +35,16 @@ OWN = {
     **{role: f"jets.{role.removeprefix('jet_')}" for role in COMPONENTS},
 }
 """Columns by role that raybead's own events have."""
+UNKNOWN = {
+    "pid": 0,
+    "btag": float("nan"),
+    "met": float("nan"),
+    "met_phi": float("nan"),
+    "truth": -1,
+}
+"""What stands for a null of raybead's own events: those of one file may know different things."""
 OWN_WHERE_KNOWN = {
+    "jet_n": "jets.n",
     "pid": "constituents.pid",
     "btag": "jets.btag",
     "weight": "weight",
@@ -74,7 +83,7 @@ class ParquetReader:
         with _open(self.uri) as file:
             self._leaves(file)
             rows = file.metadata.num_rows
-        if rows == 0:
+        if rows == 0 and self.config.columns is not None:
             raise InputError(f"{self.uri}: it has no rows")
         return even_spans(0, rows, rows_per_task)
 
@@ -92,7 +101,10 @@ class ParquetReader:
             for batch in _batches(file, sorted(indices), span, self.uri):
                 for role, leaf in leaves.items():
                     array = batch.column(leaf.steps[0])
-                    parts.setdefault(role, []).append(ragged_of(leaf.name, array, leaf.steps[1:]))
+                    unknown = UNKNOWN.get(role) if columns is None else None
+                    parts.setdefault(role, []).append(
+                        ragged_of(leaf.name, array, leaf.steps[1:], unknown)
+                    )
                 if told in names:
                     generators += batch.column(told).to_pylist()
         known = any(generator is not None for generator in generators)
@@ -103,6 +115,7 @@ class ParquetReader:
             start=span.start,
             scale=MEV if columns is not None and columns.unit == "MeV" else 1.0,
             generator=np.array(generators, dtype=object) if known else None,
+            own=columns is None,
         )
 
     def depends(self) -> dict[str, object]:

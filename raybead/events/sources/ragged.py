@@ -113,13 +113,16 @@ def shape_of(name: str, kind: pa.DataType, steps: Sequence[str] = ()) -> Shape:
     return Shape(name, depth, numbers, said)
 
 
-def ragged_of(name: str, array: Any, steps: Sequence[str] = ()) -> Ragged:
+def ragged_of(
+    name: str, array: Any, steps: Sequence[str] = (), unknown: float | None = None
+) -> Ragged:
     """The column that ``steps`` lead to in an Arrow array [E], from struct to struct.
 
     Args:
         name: the column's, for errors.
         array: of any nesting of lists and structs around numbers.
         steps: fields of structs, outermost first.
+        unknown: what stands for a value that is null; such an event counts as null if not given.
     """
     null = np.zeros(len(array), dtype=bool)
     steps, offsets = list(steps), []
@@ -130,6 +133,8 @@ def ragged_of(name: str, array: Any, steps: Sequence[str] = ()) -> Ragged:
             array = array.dictionary_decode()
         if isinstance(array, (pa.ListViewArray, pa.LargeListViewArray)):
             array = array.cast(pa.large_list(array.type.value_field))
+        if unknown is not None and not pa.types.is_nested(array.type):
+            array = array.fill_null(pa.scalar(unknown).cast(array.type))
         if array.null_count:
             hit = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))
             for level in reversed(offsets):
