@@ -147,7 +147,7 @@ def damage(path: Path, row: int) -> None:
 
 
 def test_damaged_rows_fail_alone_and_are_counted(lhco_files, tmp_path, capsys):
-    """Rows 100 to 149 are one task's; of them the chunk of row 123, rows 119 to 125, is damaged."""
+    """Of the rows 100 to 149, one task, the chunk of row 123 is damaged: 119 to 125."""
     search = tmp_path / "search.h5"
     write_lhco(search, [make_particles(500, seed=2)], 500, "none")
     whole = Folder.at(str(tmp_path / "whole"))
