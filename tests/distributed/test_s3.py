@@ -99,8 +99,8 @@ def test_a_broken_off_prepare_is_taken_up_again(in_bucket, s3_text, capsys):
     sink = pa.BufferOutputStream()
     pq.write_table(read_parquet(whole.read(first), first), sink, compression="none")
     other = sink.getvalue().to_pybytes()
-    assert counts_of(other, first) == counts_of(whole.read(first), first)
     beside.write(first, other)
+    assert counts_of(beside, first) == counts_of(whole, first)
     execute(job, "prepare", Console())
     run = run_folder(job)
     assert "prepare background: resumed where it stopped" in capsys.readouterr().out
