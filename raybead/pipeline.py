@@ -12,7 +12,7 @@ from raybead.config import FileSource, Job, dump_job, parse_job
 from raybead.console import Console, Tick
 from raybead.distributed.session import Cluster, session
 from raybead.errors import RunError
-from raybead.events import EventSample
+from raybead.events import EventSample, Piece
 from raybead.report import write_report
 from raybead.storage import JOB, Folder, Role, Stage
 
@@ -32,6 +32,10 @@ class Stages:
     scores: Stage
     hunt: Stage
     report: Stage
+
+    def events(self) -> tuple[tuple[Role, Stage], ...]:
+        """The stages that prepare events, by role."""
+        return ("background", self.background), ("search", self.search)
 
     @classmethod
     def of(cls, job: Job) -> Stages:
@@ -92,6 +96,10 @@ class Stages:
         return cls(background, search, model, scores, hunt, report)
 
 
+Pieces = Mapping[Role, list[tuple[Piece, ...]]]
+"""Work of the samples that aren't prepared yet."""
+
+
 def sample_of(job: Job, role: Role) -> EventSample:
     """All events of a role.
 
@@ -148,19 +156,21 @@ def execute(
     if in_throwaway_folder():
         console.say(f"the run is kept in {run}")
     _refuse_foreign(run, job, overwrite)
-    every = _steps(job, stages, console)
+    # All files are looked at before hours are spent on one, and once: some are read to the end.
+    samples: dict[Role, EventSample] = {
+        "background": sample_of(job, "background"),
+        "search": sample_of(job, "search"),
+    }
+    pieces: Pieces = {
+        role: samples[role].pieces(job.prepare.rows_per_task)
+        for role, stage in stages.events()
+        if stage.why_stale() is not None
+    }
+    every = _steps(job, stages, pieces, console)
     steps = every[: LAST_STEP[verb]]
-    # A file that can't be read is noticed before hours are spent on the others.
-    both: tuple[tuple[Role, Stage], ...] = (
-        ("background", stages.background),
-        ("search", stages.search),
-    )
-    for role, stage in both:
-        if stage.why_stale() is not None:
-            sample_of(job, role).pieces(job.prepare.rows_per_task)
-    if any(stage.why_stale() is not None for _, stage in both):
-        every_source = [source for role, _ in both for source in sample_of(job, role).sources]
-        for note in EventSample(tuple(every_source)).notes():
+    if pieces:
+        both = (source for sample in samples.values() for source in sample.sources)
+        for note in EventSample(tuple(both)).notes():
             console.say(f"note: {note}")
     run.write(JOB, dump_job(job).encode())
     for _, stage, _ in every:
@@ -190,17 +200,23 @@ def _do(title: str, stage: Stage, work: Work, cluster: Cluster, console: Console
     stage.finish({**facts, "seconds": round(time.monotonic() - started, 1)})
 
 
-def _steps(job: Job, stages: Stages, console: Console) -> list[tuple[str, Stage, Work]]:
+def _steps(
+    job: Job, stages: Stages, pieces: Pieces, console: Console
+) -> list[tuple[str, Stage, Work]]:
     return [
         (
             "prepare background",
             stages.background,
-            lambda _, tick: _prepare(job, "background", stages.background, console, tick),
+            lambda _, tick: _prepare(
+                job, "background", pieces["background"], stages.background, console, tick
+            ),
         ),
         (
             "prepare search",
             stages.search,
-            lambda _, tick: _prepare(job, "search", stages.search, console, tick),
+            lambda _, tick: _prepare(
+                job, "search", pieces["search"], stages.search, console, tick
+            ),
         ),
         ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, tick)),
         ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
@@ -210,11 +226,15 @@ def _steps(job: Job, stages: Stages, console: Console) -> list[tuple[str, Stage,
 
 
 def _prepare(
-    job: Job, role: Role, stage: Stage, console: Console, tick: Tick
+    job: Job,
+    role: Role,
+    pieces: list[tuple[Piece, ...]],
+    stage: Stage,
+    console: Console,
+    tick: Tick,
 ) -> Mapping[str, Any]:
     from raybead.distributed.prepare import prepare  # after the session has set Ray up
 
-    pieces = sample_of(job, role).pieces(job.prepare.rows_per_task)
     prepared = prepare(pieces, job.jets, job.prepare, stage.beside, tick)
     for fault in prepared.faults:
         console.say(f"prepare {role}: left out: {fault}")
