@@ -66,7 +66,7 @@ class Stages:
                 "events": background.key,
                 "graph": job.graph.model_dump(mode="json"),
                 "model": job.model.model_dump(mode="json"),
-                "loss": job.loss.model_dump(mode="json"),
+                "loss": [term.model_dump(mode="json") for term in job.loss],
                 # Who does the work doesn't decide what comes of it.
                 "train": job.train.model_dump(
                     mode="json", exclude={"workers", "use_gpu", "max_failures"}

@@ -14,30 +14,45 @@ from raybead.config.data import (
 )
 from raybead.config.download import ZENODO_API, Download
 from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
+from raybead.config.graph import Graph
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
-from raybead.config.model import (
+from raybead.config.loss import (
     ChamferLoss,
-    EdgeNetModel,
-    Graph,
-    JetBottleneckModel,
+    DeepEmdLoss,
+    EmdLoss,
+    EmdNetworkLoss,
+    KlLoss,
     Loss,
-    Model,
+    Losses,
     MseLoss,
+    SinkhornLoss,
+)
+from raybead.config.model import (
+    MODEL_PRESETS,
+    Autoencoder,
+    JetBottleneckModel,
+    MetaLayerModel,
+    Model,
+    NodeBottleneckModel,
 )
 from raybead.config.train import Train
 
 __all__ = [
+    "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
+    "Autoencoder",
     "BeadCsvSource",
     "Chain",
     "ChamferLoss",
     "Columns",
     "Data",
+    "DeepEmdLoss",
     "Download",
-    "EdgeNetModel",
+    "EmdLoss",
+    "EmdNetworkLoss",
     "FeatureSet",
     "FileSource",
     "Graph",
@@ -45,10 +60,14 @@ __all__ = [
     "JetBottleneckModel",
     "Jets",
     "Job",
+    "KlLoss",
     "LhcoSource",
     "Loss",
+    "Losses",
+    "MetaLayerModel",
     "Model",
     "MseLoss",
+    "NodeBottleneckModel",
     "ParquetSource",
     "Prepare",
     "PythiaSource",
@@ -56,6 +75,7 @@ __all__ = [
     "RootSource",
     "ScalingKind",
     "Score",
+    "SinkhornLoss",
     "SoftDrop",
     "Source",
     "Substructure",

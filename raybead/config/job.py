@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
 from raybead.config.data import Data
+from raybead.config.graph import Graph
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare
-from raybead.config.model import Graph, JetBottleneckModel, Loss, Model, MseLoss
+from raybead.config.loss import Losses, MseLoss, refuse_misfit
+from raybead.config.model import JetBottleneckModel, Model
 from raybead.config.section import Section
 from raybead.config.train import Train
 from raybead.errors import JobError
@@ -33,10 +35,15 @@ class Job(Section):
     prepare: Prepare = Prepare()
     graph: Graph = Graph()
     model: Model = JetBottleneckModel(kind="jet-bottleneck")
-    loss: Loss = MseLoss(kind="mse")
+    loss: Losses = (MseLoss(kind="mse"),)
     train: Train = Train()
     score: Score = Score()
     hunt: Hunt = Hunt()
+
+    @model_validator(mode="after")
+    def _model_and_loss_fit(self) -> Job:
+        refuse_misfit(self.model, self.loss, self.graph)
+        return self
 
 
 def load_job(path: str | Path, overrides: Sequence[str] = ()) -> Job:
@@ -67,9 +74,6 @@ def parse_job(text: str, overrides: Sequence[str] = (), *, origin: str = "job") 
         raise JobError(f"{origin}: not TOML: {error}") from None
     for override in overrides:
         _apply(raw, override)
-    for section, kind in (("model", "jet-bottleneck"), ("loss", "mse")):
-        if isinstance(raw.get(section), dict):
-            raw[section].setdefault("kind", kind)
     try:
         return Job.model_validate(raw)
     except ValidationError as error:
@@ -137,7 +141,7 @@ def _first_fault(error: ValidationError, raw: Mapping[str, Any]) -> str:
         return f"{key}.{discriminator} = {tag!r} is none of {', '.join(known)}{hint}"
     given = fault["input"]
     shown = "" if isinstance(given, dict) else f" (got {given!r})"
-    return f"{key}: {message}{shown}"
+    return f"{key}: {message}{shown}" if key else message
 
 
 def _written_path(loc: Sequence[str | int], raw: Any) -> Iterator[str]:
@@ -153,6 +157,8 @@ def _written_path(loc: Sequence[str | int], raw: Any) -> Iterator[str]:
 
 
 def _nearest(key: str) -> str | None:
+    # Which of an array's tables it is in doesn't matter for what it may be called.
+    key = ".".join(part for part in key.split(".") if not part.isdigit())
     section, _, leaf = key.rpartition(".")
     known = set(_known_keys(Job))
     siblings = {name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section}

@@ -1,122 +1,137 @@
-"""``[graph]``, ``[model]`` and ``[loss]``: what a jet looks like, and who reconstructs it."""
+"""``[model]``: who reconstructs a jet. Few configurable classes, and presets of them by name."""
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PositiveInt
 
-from raybead.config.features import (
-    DEFAULT,
-    NAMES,
-    PRESETS,
-    Chain,
-    FeatureSet,
-    Preset,
-    ScalingChoice,
-    chain_of,
-    check_columns,
-)
 from raybead.config.section import Section
 
-
-class Graph(Section):
-    """Node features of a jet, and the scaling fitted to them on training background."""
-
-    preset: Preset | None = None
-    """Fills in ``features`` and ``scaling`` where the section doesn't say them."""
-    features: FeatureSet = "jet-axis"
-    """jet-axis: (pT d-eta, pT d-phi, pT); cartesian: (px, py, pz); cylindrical: (pT, eta, phi);
-    p4: (px, py, pz, E); p4-cylindrical: (pT, eta, phi, m); p4-btag: (pT, eta, phi, b-tag of the
-    jet). Constituents are massless: m is 0, and (pT, eta, phi) is the whole four-momentum."""
-    nodes: PositiveInt | Literal["all"] = 30
-    """Constituents that become nodes, leading in pT."""
-    scaling: ScalingChoice = "standard"
-    """A kind or a chain of them for every column, or a table by column; columns that a table
-    doesn't name take its ``default``, or ``standard``. See :mod:`raybead.graphs.scaling_steps`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_preset(cls, raw: Any) -> Any:
-        chosen = raw.get("preset") if isinstance(raw, dict) else None
-        return {**PRESETS[chosen], **raw} if chosen in list(PRESETS) else raw
-
-    @field_validator("scaling")
-    @classmethod
-    def _of_columns_that_are_there(
-        cls, scaling: ScalingChoice, info: ValidationInfo
-    ) -> ScalingChoice:
-        if "features" in info.data:  # or that fault is said already
-            check_columns(info.data["features"], _by_column(scaling))
-        return scaling
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the features before scaling."""
-        return NAMES[self.features]
-
-    @property
-    def scaled_columns(self) -> tuple[str, ...]:
-        """Names of the features that a model sees: ``sin-cos`` makes two of one."""
-        found: list[str] = []
-        for column in self.columns:
-            split = "sin-cos" in self.chain(column)
-            found += [f"sin_{column}", f"cos_{column}"] if split else [column]
-        return tuple(found)
-
-    def chain(self, column: str) -> Chain:
-        """The kinds of scaling of a column, first to last."""
-        chains = _by_column(self.scaling)
-        return chains.get(column, chains[DEFAULT])
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+Layer = Literal["edgeconv", "dynamic", "gatv2", "transformer", "node"]
 
 
-def _by_column(scaling: ScalingChoice) -> dict[str, Chain]:
-    table = scaling if isinstance(scaling, dict) else {DEFAULT: scaling}
-    return {DEFAULT: chain_of("standard")} | {key: chain_of(of) for key, of in table.items()}
+class Autoencoder(Section):
+    """What autoencoders of graphs share: layers that look at nodes and their neighbours."""
 
-
-class EdgeNetModel(Section):
-    """EdgeConv 2F-H-H-Z, then 2Z-H-H-F: a latent for every node (the published study's)."""
-
-    kind: Literal["edgenet"]
-    hidden: PositiveInt = 32
+    preset: str | None = None
+    """Fills in whatever the section doesn't say; see ``docs/models.md``."""
+    layer: Layer = "edgeconv"
+    """edgeconv: over all pairs of a jet, without edges in memory; dynamic: EdgeConv over the
+    ``neighbours`` nearest nodes in the layer's own features; gatv2, transformer: attention over
+    all pairs; node: no neighbours at all."""
+    encoder: Annotated[tuple[Widths, ...], Field(min_length=1)] = ((32, 32),)
+    """Widths of each layer's MLP, layer after layer."""
+    aggregation: Literal["mean", "sum", "max"] = "mean"
+    """Over a node's neighbours, by edgeconv and dynamic."""
+    neighbours: PositiveInt = 3
+    """Of dynamic; a node counts as its own nearest."""
+    heads: PositiveInt = 2
+    """Of attention; their mean is taken."""
+    norm: Literal["none", "batch"] = "none"
+    """batch: batch norm after every ReLU of the layers."""
+    input_norm: Literal["none", "batch"] = "none"
+    embedding: tuple[PositiveInt, ...] = ()
+    """Widths of an MLP of each node before the first layer."""
     latent: PositiveInt = 2
-    input_norm: Literal["batch", "none"] = "batch"
+    variational: bool = False
+    """A Gaussian posterior in place of the latent; ``[loss]`` then holds a ``kl`` term."""
 
 
-class JetBottleneckModel(Section):
-    """EdgeConv encoder, pooled to one latent a jet, decoded to its leading constituents."""
+class NodeBottleneckModel(Autoencoder):
+    """A latent for every node: what the published study's models have in common."""
+
+    kind: Literal["node-bottleneck"]
+    decoder: tuple[Widths, ...] | None = None
+    """Widths of the decoder's layers, less the last one's output; the encoder's mirror image if
+    not given. The encoder's last layer ends in the latent, of a ``variational`` one in two linear
+    heads."""
+    latent_relu: bool = True
+    """Whether a ReLU follows the latent, too."""
+
+
+class JetBottleneckModel(Autoencoder):
+    """One latent for the jet: layers, pooled over nodes, decoded to the leading constituents."""
 
     kind: Literal["jet-bottleneck"]
-    hidden: PositiveInt = 32
-    latent: PositiveInt = 2
-    decoder_hidden: PositiveInt = 128
+    layer: Layer | Literal["dense"] = "edgeconv"  # type: ignore[assignment]
+    """dense: no graph; the features of the leading ``decode`` constituents, side by side."""
+    pooling: Literal["mean", "sum", "max"] = "mean"
+    head: tuple[PositiveInt, ...] = (32,)
+    """Widths of the MLP between pooled nodes and latent."""
+    decoder: tuple[PositiveInt, ...] = (128, 128)
     decode: PositiveInt = 30
     """Constituents that are reconstructed, leading in pT."""
 
 
-Model = Annotated[EdgeNetModel | JetBottleneckModel, Field(discriminator="kind")]
+class MetaLayerModel(Section):
+    """Message passing with edge, node and global models (arXiv:1806.01261); a latent a node, and
+    a global vector that the decoder sees besides."""
+
+    kind: Literal["meta-layer"]
+    preset: str | None = None
+    hidden: PositiveInt = 32
+    latent: PositiveInt = 2
+    global_latent: PositiveInt = 32
+    input_norm: Literal["none", "batch"] = "none"
 
 
-class MseLoss(Section):
-    """Mean squared error over a jet's nodes and features."""
+_STUDY = {"kind": "node-bottleneck", "input_norm": "batch"}
+_DEEPER = {**_STUDY, "norm": "batch"}
+MODEL_PRESETS: dict[str, dict[str, Any]] = {
+    "ae": {**_STUDY, "layer": "node"},
+    "edgenet": _STUDY,
+    "edgenet-vae": {**_STUDY, "variational": True},
+    "edgenet-deeper": {**_DEEPER, "encoder": ((32, 32, 32), (32, 32))},
+    "edgenet-deeper2": {**_DEEPER, "encoder": ((64, 64, 64), (32, 32))},
+    "edgenet-deeper3": {**_DEEPER, "encoder": ((32, 32, 32), (32, 32, 32), (32, 32))},
+    "edgenet-deeper4": {
+        **_DEEPER,
+        "encoder": ((32, 32, 32), (16, 16)),
+        "decoder": ((32, 32),),
+    },
+    "edgenet-deeper5": {**_DEEPER, "encoder": ((32, 32, 32),)},
+    "edgenet-embed": {**_STUDY, "embedding": (32, 32, 32)},
+    "edgenet-dynamic": {**_STUDY, "layer": "dynamic", "neighbours": 3},
+    "edgenet-emd": _STUDY,
+    "meta-layer": {"kind": "meta-layer", "input_norm": "batch"},
+    "jet-bottleneck": {"kind": "jet-bottleneck"},
+    "jet-bottleneck-vae": {"kind": "jet-bottleneck", "variational": True},
+    "jet-dense": {"kind": "jet-bottleneck", "layer": "dense", "encoder": ((128, 128),)},
+    "jet-gatv2": {"kind": "jet-bottleneck", "layer": "gatv2", "encoder": ((32,), (32,))},
+    "jet-transformer": {
+        "kind": "jet-bottleneck",
+        "layer": "transformer",
+        "encoder": ((32,), (32,)),
+    },
+}
+"""The published study's models under its names, then those that have a latent for the jet.
 
-    kind: Literal["mse"]
-    weight: PositiveFloat = 1.0
+``edgenet-emd`` is the study's EdgeNet for the learned EMD: ``[loss] kind = "emd-network"``."""
 
 
-class ChamferLoss(Section):
-    """Squared distance of every particle to the nearest of the other jet, both ways."""
+def _with_preset(raw: Any) -> Any:
+    if not isinstance(raw, dict):
+        return raw
+    name = raw.get("preset")
+    if name is None:
+        return {"kind": "jet-bottleneck", **raw}
+    if name not in MODEL_PRESETS:
+        near = difflib.get_close_matches(str(name), MODEL_PRESETS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"preset {name!r} is none of {', '.join(MODEL_PRESETS)}{hint}")
+    preset = MODEL_PRESETS[name]
+    if raw.get("kind", preset["kind"]) != preset["kind"]:
+        raise ValueError(f"preset {name!r} is a {preset['kind']}, not a {raw['kind']}")
+    return {**preset, **raw}
 
-    kind: Literal["chamfer"]
-    weight: PositiveFloat = 1.0
 
-
-Loss = Annotated[MseLoss | ChamferLoss, Field(discriminator="kind")]
+Model = Annotated[
+    Annotated[
+        NodeBottleneckModel | JetBottleneckModel | MetaLayerModel, Field(discriminator="kind")
+    ],
+    BeforeValidator(_with_preset),
+]
+"""A new model: its section here, and a file of its kind's name in ``raybead/models``."""

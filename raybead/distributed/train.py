@@ -24,6 +24,7 @@ from raybead.distributed.session import Cluster
 from raybead.errors import RaybeadError, TrainingError
 from raybead.events import read_parquet, row_count
 from raybead.graphs import COLUMNS, JetBatch, Scaling, collate
+from raybead.losses import JetLoss
 from raybead.models import Bundle, Recipe
 from raybead.storage import Folder
 from raybead.training import Trainer, reconstruction_histograms, split_by_event
@@ -186,8 +187,9 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
     model = recipe.build().to(device)
     wrapped = ray.train.torch.prepare_model(model)
     team = _RayTeam(device)
+    loss = JetLoss(job.loss, job.graph, scaling, device)
     trainer = Trainer(
-        model, jets, split, job.loss, job.train, job.seed, team=team, wrapped=wrapped
+        model, jets, split, loss, job.train, job.seed, team=team, wrapped=wrapped
     )
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
@@ -202,7 +204,7 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
         _report(trainer, team.rank)
     progress = trainer.progress
     model.load_state_dict(progress.best_weights)
-    test = trainer.evaluate(split.test) if len(split.test) else math.nan
+    test = trainer.evaluate(split.test)["loss"] if len(split.test) else math.nan
     held_out = split.test if len(split.test) else split.validation
     return {
         "weights": {name: tensor.cpu().numpy() for name, tensor in progress.best_weights.items()},

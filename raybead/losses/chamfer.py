@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from raybead.graphs import tiles
-from raybead.models import Output
+from raybead.models import Output, at_least_single
 
 MAX_PAIRS = 1 << 18
 
@@ -19,7 +19,7 @@ def chamfer(output: Output) -> Tensor:
     Neighbours are found tile by tile without a gradient; the distances are then taken again
     between the pairs found, which is the exact gradient almost everywhere.
     """
-    x_NF, y_NF = output.reconstruction_NF.float(), output.target_NF
+    x_NF, y_NF = at_least_single(output.reconstruction_NF), output.target_NF
     of_x, of_y = _nearest(x_NF.detach(), y_NF, output.ptr)
     both = (x_NF - y_NF[of_x]).square().sum(dim=1) + (x_NF[of_y] - y_NF).square().sum(dim=1)
     return torch.segment_reduce(both, "sum", offsets=output.ptr, axis=0)

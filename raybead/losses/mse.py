@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raybead.models import Output
+from raybead.models import Output, at_least_single
 
 
 def mse(output: Output) -> Tensor:
     """[B] mean over each jet's reconstructed nodes and features of the squared error."""
-    per_node = (output.reconstruction_NF.float() - output.target_NF).square().mean(dim=1)
+    per_node = (at_least_single(output.reconstruction_NF) - output.target_NF).square().mean(dim=1)
     return torch.segment_reduce(per_node, "mean", offsets=output.ptr, axis=0)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 import raybead
-from raybead.config import Graph, Loss, Model
+from raybead.config import Graph, Losses, Model
 from raybead.errors import RunError
 from raybead.graphs import Scaling
 from raybead.models.build import build_model
@@ -33,7 +33,7 @@ class Recipe(BaseModel):
 
     graph: Graph
     model: Model
-    loss: Loss
+    loss: Losses
 
     def build(self) -> nn.Module:
         """The model with fresh weights."""

@@ -5,53 +5,73 @@ Axes: B jets, T nodes, H hidden, Z latent, D decoded nodes a jet, F features.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from raybead.config import JetBottleneckModel
 from raybead.graphs import JetBatch
-from raybead.models.edgeconv import AllPairsEdgeConv
-from raybead.models.output import Output
+from raybead.models.batch_norm import TeamBatchNorm
+from raybead.models.latent import GaussianLatent, PointLatent
+from raybead.models.layers import NEEDS_EDGES, Stack, mlp
+from raybead.models.output import Output, at_least_single
 
 
 class JetBottleneck(nn.Module):
-    """EdgeConv encoder, mean over nodes, latent Z, and a decoder of the leading D nodes.
+    """Layers over the jet's graph, pooled over nodes, a latent, a decoder of the leading D nodes.
 
-    No batch norm: what an anomaly's neighbours in a batch are must not change its score, and
-    measured separation is better without.
+    No batch norm unless it is asked for: what an anomaly's neighbours in a batch are must not
+    change its score, and measured separation is better without.
     """
 
     def __init__(self, config: JetBottleneckModel, features: int) -> None:
         super().__init__()
-        hidden, wide = config.hidden, config.decoder_hidden
-        self.decode = config.decode
-        self.features = features
-        self.edges = AllPairsEdgeConv(features, (hidden, hidden), last_relu=True)
-        self.to_latent = nn.Sequential(
-            nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, config.latent)
-        )
-        self.decoder = nn.Sequential(
-            nn.Linear(config.latent, wide),
-            nn.ReLU(),
-            nn.Linear(wide, wide),
-            nn.ReLU(),
-            nn.Linear(wide, config.decode * features),
-        )
+        self.decode, self.features, self.pooling = config.decode, features, config.pooling
+        self.dense, self.needs_edges = config.layer == "dense", config.layer in NEEDS_EDGES
+        self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
+        inside = (features, *config.embedding)[-1]
+        self.embed: nn.Module = nn.Identity()
+        if config.embedding:
+            self.embed = mlp((features, *config.embedding), last_relu=True, norm=config.norm)
+        if self.dense:
+            widths = [width for layer in config.encoder for width in layer]
+            self.encoder = mlp((config.decode * inside, *widths), last_relu=True, norm=config.norm)
+        else:
+            self.encoder = Stack(config, inside, config.encoder, last_relu=True)
+        head = (config.encoder[-1][-1], *config.head)
+        self.head = mlp(head, last_relu=True)
+        latent = GaussianLatent if config.variational else PointLatent
+        self.posterior = latent(head[-1], config.latent)
+        out = config.decode * features
+        self.decoder = mlp((config.latent, *config.decoder, out), last_relu=False)
 
     def forward(self, batch: JetBatch) -> Output:
-        nodes_TH = self.edges(batch.x_TF, batch.ptr)
-        latent_BZ = self.to_latent(mean_over_nodes(nodes_TH, batch.ptr))
-        decoded = self.decoder(latent_BZ).view(len(batch), self.decode, self.features)
+        x_TI = self.embed(self.norm(batch.x_TF))
+        latent = self.posterior(self.head(self._encoded(x_TI, batch)))
+        decoded = self.decoder(latent.z_NZ).view(len(batch), self.decode, self.features)
         target_BDF, mask_BD = batch.dense(self.decode)
         kept = mask_BD.sum(dim=1)
         return Output(
             reconstruction_NF=decoded[mask_BD],
             target_NF=target_BDF[mask_BD],
             ptr=torch.cat([kept.new_zeros(1), kept.cumsum(0)]),
-            latent=latent_BZ,
+            latent=latent.z_NZ,
+            mu=latent.mu_NZ,
+            log_variance=latent.log_variance_NZ,
         )
 
+    def _encoded(self, x_TI: Tensor, batch: JetBatch) -> Tensor:
+        """[B, H]"""
+        if self.dense:
+            slots_BDI, _ = replace(batch, x_TF=x_TI).dense(self.decode)
+            return self.encoder(slots_BDI.flatten(1))
+        edges = batch.edge_index() if self.needs_edges else None
+        return pooled(self.encoder(x_TI, batch.ptr, edges), batch.ptr, self.pooling)
 
-def mean_over_nodes(nodes_TH: Tensor, ptr: Tensor) -> Tensor:
-    """[B, H] mean of each jet's nodes, in a fixed order of summation."""
-    return torch.segment_reduce(nodes_TH.float(), "mean", offsets=ptr, axis=0)
+
+def pooled(nodes_TH: Tensor, ptr: Tensor, kind: Literal["mean", "sum", "max"]) -> Tensor:
+    """[B, H] over each jet's nodes, in a fixed order of summation; zeros for a jet of none."""
+    nodes_TH = at_least_single(nodes_TH)
+    return torch.segment_reduce(nodes_TH, kind, offsets=ptr, axis=0, initial=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -21,3 +22,14 @@ class Output:
     """[B + 1] offsets of the jets in both"""
     latent: Tensor
     """[B, Z] where the bottleneck is the jet's, [T, Z] where every node has its own"""
+    latent_ptr: Tensor | None = None
+    """[B + 1] offsets of the jets in a latent of nodes; None where it is the jet's"""
+    mu: Tensor | None = None
+    """As latent: mean of a variational model's posterior"""
+    log_variance: Tensor | None = None
+    """As latent: log variance of that posterior"""
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """Single precision where autocast has left less: sums want that much."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from raybead.graphs import COLUMNS, JetBatch, collate, jet_facts
-from raybead.losses import jet_loss, term_names
+from raybead.losses import JetLoss
 from raybead.models import Bundle
 
 N_JETS = 2
@@ -25,16 +25,18 @@ class JetScorer:
         self.batch_items = batch_items
         self.device = device
         self.model: nn.Module = bundle.model().to(device)
+        recipe = bundle.recipe
+        self.loss = JetLoss(recipe.loss, recipe.graph, bundle.scaling, device)
 
     def losses(self, jets: JetBatch) -> dict[str, torch.Tensor]:
         """``loss`` and its terms, [B] double, of unscaled jets."""
-        names = ("loss", *term_names(self.bundle.recipe.loss))
+        names = ("loss", *self.loss.names)
         parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
         jets = self.bundle.scaling.apply(jets)
         with torch.inference_mode():
             for index in torch.arange(len(jets)).split(self.batch_items):
                 batch = jets.select(index).to(self.device)
-                value = jet_loss(self.bundle.recipe.loss, self.model(batch), batch)
+                value = self.loss(self.model(batch), batch)
                 for name, loss_B in {"loss": value.total_B, **value.terms}.items():
                     parts[name].append(loss_B.double().cpu())
         none = torch.empty(0, dtype=torch.float64)

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raybead.config import Loss, Train
+from raybead.config import Train
 from raybead.errors import TrainingError
 from raybead.graphs import JetBatch
-from raybead.losses import jet_loss
+from raybead.losses import JetLoss, LossValue
 from raybead.training.split import Split, batches
 
 State = dict[str, Any]
@@ -54,6 +55,8 @@ class EpochRecord:
     validation: float
     learning_rate: float
     best: bool
+    terms: dict[str, float] = field(default_factory=dict)
+    """Of the validation loss, unweighted"""
 
 
 @dataclass
@@ -79,7 +82,7 @@ class Trainer:
         model: nn.Module,
         jets: JetBatch,
         split: Split,
-        loss: Loss,
+        loss: JetLoss,
         config: Train,
         seed: int,
         *,
@@ -130,10 +133,10 @@ class Trainer:
             self.progress.best_epoch >= 0 and waited >= self.config.patience
         )
 
-    def evaluate(self, index: Tensor) -> float:
-        """Mean loss per jet of the jets at ``index``, over all workers, without training."""
+    def evaluate(self, index: Tensor) -> dict[str, float]:
+        """Mean ``loss`` per jet, and its terms', of the jets at ``index``, without training."""
         self.model.eval()
-        sums = torch.zeros(2, dtype=torch.float64)
+        sums = self._none()
         with torch.inference_mode():
             for part in batches(index, 4 * self.config.batch_items, seed=None):
                 sums += self._sums(self._loss(part, self.model))
@@ -170,11 +173,15 @@ class Trainer:
         epoch = progress.epoch
         rate = self.optimizer.param_groups[0]["lr"]
         self.model.train()
-        sums = torch.zeros(2, dtype=torch.float64)
-        for batch in batches(self.split.train, config.batch_items, (self.seed, 1, epoch)):
+        sums = self._none()
+        order = batches(self.split.train, config.batch_items, (self.seed, 1, epoch))
+        for step, batch in enumerate(order):
+            # What a model draws depends on the step alone, so a resumed training draws the same.
+            torch.manual_seed(_seed_of(self.seed, 2, epoch, step, self.team.rank))
             sums += self._step(batch)
-        train = self._mean(sums)
-        validation = self.evaluate(self.split.validation)
+        train = self._mean(sums)["loss"]
+        terms = self.evaluate(self.split.validation)
+        validation = terms.pop("loss")
         if not (math.isfinite(train) and math.isfinite(validation)):
             raise TrainingError(
                 f"epoch {epoch + 1}: the loss is no longer a number;"
@@ -188,14 +195,14 @@ class Trainer:
                 name: tensor.detach().cpu().clone()
                 for name, tensor in self.model.state_dict().items()
             }
-        record = EpochRecord(epoch, train, validation, rate, best)
+        record = EpochRecord(epoch, train, validation, rate, best, terms)
         progress.history.append(record)
         return record
 
     def _step(self, batch: Tensor) -> Tensor:
-        loss_B = self._loss(batch, self.wrapped)
+        value = self._loss(batch, self.wrapped)
         # The team averages gradients: times its size over the batch's is the batch's mean.
-        objective = loss_B.sum() * (self.team.size / len(batch))
+        objective = value.total_B.sum() * (self.team.size / len(batch))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(objective).backward()
         if self.config.clip_norm is not None:
@@ -203,14 +210,14 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return self._sums(loss_B.detach())
+        return self._sums(value)
 
-    def _loss(self, batch: Tensor, model: nn.Module) -> Tensor:
-        """[local jets] losses of this worker's slice of a batch."""
+    def _loss(self, batch: Tensor, model: nn.Module) -> LossValue:
+        """Losses of this worker's slice of a batch."""
         jets = self.jets.select(batch[self.team.rank :: self.team.size]).to(self.device)
         with self._autocast():
             output = model(jets)
-        return jet_loss(self.loss, output, jets).total_B
+        return self.loss(output, jets)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         match self.config.precision:
@@ -221,10 +228,20 @@ class Trainer:
             case "fp16":
                 return torch.autocast(self.device.type, torch.float16)
 
-    def _sums(self, loss_B: Tensor) -> Tensor:
-        total = loss_B.sum(dtype=torch.float64).cpu()
-        return torch.stack([total, total.new_tensor(float(len(loss_B)))])
+    def _none(self) -> Tensor:
+        return torch.zeros(2 + len(self.loss.names), dtype=torch.float64)
 
-    def _mean(self, sums: Tensor) -> float:
-        total, count = self.team.total(sums).tolist()
-        return total / count if count else math.nan
+    def _sums(self, value: LossValue) -> Tensor:
+        """Of the loss, of its terms, and the number of jets."""
+        losses = (value.total_B, *value.terms.values())
+        sums = [loss_B.detach().sum(dtype=torch.float64).cpu() for loss_B in losses]
+        return torch.stack([*sums, sums[0].new_tensor(float(len(value.total_B)))])
+
+    def _mean(self, sums: Tensor) -> dict[str, float]:
+        *totals, count = self.team.total(sums).tolist()
+        means = [total / count if count else math.nan for total in totals]
+        return dict(zip(("loss", *self.loss.names), means, strict=True))
+
+
+def _seed_of(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

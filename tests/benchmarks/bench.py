@@ -41,7 +41,7 @@ from raybead.events import EventSample, Particles, Span, open_source, read_parqu
 from raybead.events.kinematics import massless
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs import JetBatch, Scaling, collate
-from raybead.losses import jet_loss
+from raybead.losses import JetLoss
 from raybead.models import Bundle, Recipe, build_model
 from raybead.preparing import Shard, prepare_shard
 from raybead.scoring import JetScorer

@@ -96,7 +96,7 @@ def test_cutflows_add_up_cut_by_cut():
     epochs=st.integers(1, 1000),
     rate=st.floats(1e-6, 1),
     cuts=st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4, unique=True),
-    kind=st.sampled_from(["edgenet", "jet-bottleneck"]),
+    kind=st.sampled_from(["node-bottleneck", "jet-bottleneck"]),
 )
 def test_a_job_survives_being_written(epochs, rate, cuts, kind):
     text = 'name = "a"\n' + "".join(

@@ -4,14 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raybead.config import ChamferLoss, EdgeNetModel, Graph, JetBottleneckModel, MseLoss
+from raybead.config import Graph
 from raybead.graphs import NAMES, JetBatch, Scaling, collate, tiles
-from raybead.losses import jet_loss
-from raybead.models import build_model
-
-MODELS = [EdgeNetModel(kind="edgenet"), JetBottleneckModel(kind="jet-bottleneck", decode=6)]
-LOSSES = [MseLoss(kind="mse"), ChamferLoss(kind="chamfer")]
-
 
 def jets_of(sizes, seed=0, features=3):
     generator = torch.Generator().manual_seed(seed)
@@ -25,61 +19,6 @@ def jets_of(sizes, seed=0, features=3):
         rank_B=torch.zeros(n, dtype=torch.long),
         n_constituents_B=sizes,
     )
-
-
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda c: c.kind)
-@pytest.mark.parametrize("model", MODELS, ids=lambda c: c.kind)
-class TestEveryModelWithEveryLoss:
-    def test_a_batch_equals_a_loop_over_jets(self, model, loss):
-        torch.manual_seed(0)
-        net = build_model(model, 3).eval()
-        jets = jets_of([1, 5, 9, 5, 2, 30])
-        with torch.inference_mode():
-            together = jet_loss(loss, net(jets), jets).total_B
-            one_by_one = [
-                jet_loss(loss, net(jet), jet).total_B
-                for jet in (jets.select(torch.tensor([b])) for b in range(len(jets)))
-            ]
-        torch.testing.assert_close(together, torch.cat(one_by_one), rtol=1e-5, atol=1e-6)
-
-    def test_the_order_of_jets_does_not_matter(self, model, loss):
-        torch.manual_seed(0)
-        net = build_model(model, 3).eval()
-        jets = jets_of([4, 7, 4, 12])
-        order = torch.tensor([2, 0, 3, 1])
-        shuffled = jets.select(order)
-        with torch.inference_mode():
-            before = jet_loss(loss, net(jets), jets).total_B
-            after = jet_loss(loss, net(shuffled), shuffled).total_B
-        torch.testing.assert_close(after, before[order], rtol=1e-5, atol=1e-6)
-
-    def test_every_weight_gets_a_gradient(self, model, loss):
-        torch.manual_seed(0)
-        net = build_model(model, 3)
-        jets = jets_of([8, 9, 10, 7] * 4)
-        jet_loss(loss, net(jets), jets).total_B.mean().backward()
-        for name, weight in net.named_parameters():
-            assert weight.grad is not None, name
-            assert weight.grad.abs().sum() > 0, name
-
-
-def test_edgenet_follows_a_permutation_of_nodes():
-    torch.manual_seed(0)
-    net = build_model(MODELS[0], 3).eval()
-    jets = jets_of([11])
-    order = torch.randperm(11)
-    shuffled = JetBatch(**{**vars(jets), "x_TF": jets.x_TF[order]})
-    with torch.inference_mode():
-        before, after = net(jets).reconstruction_NF, net(shuffled).reconstruction_NF
-    torch.testing.assert_close(after, before[order], rtol=1e-4, atol=1e-5)
-
-
-def test_a_bottleneck_latent_is_the_jets_alone():
-    torch.manual_seed(0)
-    net = build_model(MODELS[1], 3).eval()
-    jets = jets_of([11, 4])
-    with torch.inference_mode():
-        assert net(jets).latent.shape == (2, 2)
 
 
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=12)

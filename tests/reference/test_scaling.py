@@ -252,10 +252,10 @@ def test_what_cannot_be_scaled_is_said():
         ({"features": "cartesian", "scaling": "l2"}, 3, ["px_scaled", "py_scaled", "pz_scaled"]),
     ],
 )
-@pytest.mark.parametrize("kind", ["edgenet", "jet-bottleneck"])
-def test_a_bundle_comes_back_and_scores_the_same(graph, inputs, shown, kind, event_rows, tmp_path):
+@pytest.mark.parametrize("preset", ["edgenet", "jet-bottleneck"])
+def test_a_bundle_comes_back_and_scores_the_same(graph, inputs, shown, preset, event_rows, tmp_path):
     recipe = Recipe.model_validate(
-        {"graph": {**graph, "nodes": 10}, "model": {"kind": kind}, "loss": {"kind": "mse"}}
+        {"graph": {**graph, "nodes": 10}, "model": {"preset": preset}, "loss": {"kind": "mse"}}
     )
     jets = collate(event_rows, recipe.graph)
     scaling = Scaling.fit(recipe.graph, jets.x_TF)
@@ -285,7 +285,7 @@ def test_a_bundle_comes_back_and_scores_the_same(graph, inputs, shown, kind, eve
 )
 def test_a_bundle_with_another_scaling_is_refused(change, says, event_rows, tmp_path):
     recipe = Recipe.model_validate(
-        {"graph": {}, "model": {"kind": "edgenet"}, "loss": {"kind": "mse"}}
+        {"graph": {}, "model": {"preset": "edgenet"}, "loss": {"kind": "mse"}}
     )
     scaling = Scaling.fit(recipe.graph, collate(event_rows, recipe.graph).x_TF)
     folder = Folder.at(str(tmp_path / "model"))

@@ -4,25 +4,31 @@ import torch
 from raybead.config import Graph, JetBottleneckModel, MseLoss, Train
 from raybead.errors import TrainingError
 from raybead.graphs import Scaling, collate
+from raybead.losses import JetLoss
 from raybead.models import Bundle, Recipe, build_model
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
 from raybead.training import Trainer, batches, split_by_event
 
-LOSS = MseLoss(kind="mse")
-MODEL = JetBottleneckModel(kind="jet-bottleneck", hidden=8, decoder_hidden=16, decode=10)
+LOSS = (MseLoss(kind="mse"),)
+MODEL = JetBottleneckModel(
+    kind="jet-bottleneck", encoder=((8, 8),), head=(8,), decoder=(16, 16), decode=10
+)
 GRAPH = Graph(nodes=10)
 
 
 @pytest.fixture
 def make_trainer(event_rows):
-    def make(**more):
+    def make(model=MODEL, losses=LOSS, **more):
         config = Train(**{"epochs": 4, "batch_items": 16, "validation": 0.2, **more})
         jets = collate(event_rows, GRAPH)
         split = split_by_event(jets.event_B, config, seed=5)
-        jets = Scaling.fit(GRAPH, jets.select(split.train).x_TF).apply(jets)
+        scaling = Scaling.fit(GRAPH, jets.select(split.train).x_TF)
+        loss = JetLoss(losses, GRAPH, scaling, "cpu")
         torch.manual_seed(5)
-        return Trainer(build_model(MODEL, 3), jets, split, LOSS, config, seed=5)
+        return Trainer(
+            build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5
+        )
 
     return make
 

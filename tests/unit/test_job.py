@@ -23,7 +23,15 @@ path = "x.h5"
         ("train.epoch=3", "unknown key 'train.epoch'; did you mean 'train.epochs'?"),
         ("train.latent=3", "did you mean 'model.latent'?"),
         ("data.search.lables=1", "did you mean 'data.search.labels'?"),
-        ("model.kind=edgnet", "did you mean 'edgenet'?"),
+        ("model.kind=node-bottlenek", "did you mean 'node-bottleneck'?"),
+        ("model.preset=edgnet", "did you mean 'edgenet'?"),
+        ("loss.kind=chamfr", "did you mean 'chamfer'?"),
+        ("loss.kind=kl", "needs a posterior"),
+        ("loss.kind=vae", "needs a posterior"),
+        ("model.variational=true", "nothing restrains the posterior"),
+        ("loss=[{kind='mse'}, {kind='mse', weight=2}]", "mse stands there twice"),
+        ("loss=[]", "loss: "),
+        ("loss=[{kind='mse', wieght=2}]", "did you mean 'loss.weight'?"),
         ("train.epochs=0", "train.epochs: Input should be greater than 0 (got 0)"),
         ("train.learning_rate=nan", "train.learning_rate"),
         ("hunt.cuts=[0.9, 1.2]", "hunt.cuts.1"),
@@ -43,7 +51,7 @@ def test_a_fault_is_one_line_with_its_path(override, says):
 
 def test_a_key_of_another_kind_is_refused():
     with pytest.raises(JobError, match="doesn't go with this kind of model"):
-        parse_job(MINIMAL, ["model.kind=edgenet", "model.decode=3"])
+        parse_job(MINIMAL, ["model.preset=edgenet", "model.decode=3"])
 
 
 def test_the_same_events_cannot_train_and_be_hunted_in():

@@ -1,0 +1,80 @@
+"""``[graph]``: what a jet looks like to a model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import (
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from raybead.config.features import (
+    DEFAULT,
+    NAMES,
+    PRESETS,
+    Chain,
+    FeatureSet,
+    Preset,
+    ScalingChoice,
+    chain_of,
+    check_columns,
+)
+from raybead.config.section import Section
+
+
+class Graph(Section):
+    """Node features of a jet, and the scaling fitted to them on training background."""
+
+    preset: Preset | None = None
+    """Fills in ``features`` and ``scaling`` where the section doesn't say them."""
+    features: FeatureSet = "jet-axis"
+    """jet-axis: (pT d-eta, pT d-phi, pT); cartesian: (px, py, pz); cylindrical: (pT, eta, phi);
+    p4: (px, py, pz, E); p4-cylindrical: (pT, eta, phi, m); p4-btag: (pT, eta, phi, b-tag of the
+    jet). Constituents are massless: m is 0, and (pT, eta, phi) is the whole four-momentum."""
+    nodes: PositiveInt | Literal["all"] = 30
+    """Constituents that become nodes, leading in pT."""
+    scaling: ScalingChoice = "standard"
+    """A kind or a chain of them for every column, or a table by column; columns that a table
+    doesn't name take its ``default``, or ``standard``. See :mod:`raybead.graphs.scaling_steps`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, raw: Any) -> Any:
+        chosen = raw.get("preset") if isinstance(raw, dict) else None
+        return {**PRESETS[chosen], **raw} if chosen in list(PRESETS) else raw
+
+    @field_validator("scaling")
+    @classmethod
+    def _of_columns_that_are_there(
+        cls, scaling: ScalingChoice, info: ValidationInfo
+    ) -> ScalingChoice:
+        if "features" in info.data:  # or that fault is said already
+            check_columns(info.data["features"], _by_column(scaling))
+        return scaling
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the features before scaling."""
+        return NAMES[self.features]
+
+    @property
+    def scaled_columns(self) -> tuple[str, ...]:
+        """Names of the features that a model sees: ``sin-cos`` makes two of one."""
+        found: list[str] = []
+        for column in self.columns:
+            split = "sin-cos" in self.chain(column)
+            found += [f"sin_{column}", f"cos_{column}"] if split else [column]
+        return tuple(found)
+
+    def chain(self, column: str) -> Chain:
+        """The kinds of scaling of a column, first to last."""
+        chains = _by_column(self.scaling)
+        return chains.get(column, chains[DEFAULT])
+
+
+def _by_column(scaling: ScalingChoice) -> dict[str, Chain]:
+    table = scaling if isinstance(scaling, dict) else {DEFAULT: scaling}
+    return {DEFAULT: chain_of("standard")} | {key: chain_of(of) for key, of in table.items()}

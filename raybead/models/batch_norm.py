@@ -1,0 +1,52 @@
+"""Batch norm that is the same for any number of workers."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed
+import torch.distributed.nn.functional
+from torch import Tensor, nn
+
+
+class TeamBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the nodes of the whole batch, wherever its slices are.
+
+    Statistics are added up over workers by an all-reduce that gradients pass through, on CPUs as
+    on GPUs (``SyncBatchNorm`` knows GPUs only). Weights are those of ``BatchNorm1d``.
+    """
+
+    def forward(self, x_TF: Tensor) -> Tensor:  # type: ignore[override]
+        if not self.training:
+            return super().forward(x_TF)
+        precise = x_TF.double()
+        count = precise.new_full((1,), len(x_TF))
+        sums = torch.cat([precise.sum(dim=0), precise.square().sum(dim=0), count])
+        sums = over_team(sums)
+        first, second, n = sums.split([x_TF.shape[1], x_TF.shape[1], 1])
+        n = n.detach().clamp(min=1)
+        mean = first / n
+        variance = (second / n - mean.square()).clamp(min=0)
+        with torch.no_grad():
+            self._remember(mean, variance * n / (n - 1).clamp(min=1))
+        scaled = (x_TF - mean.to(x_TF)) / (variance + self.eps).sqrt().to(x_TF)
+        return scaled * self.weight + self.bias
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
+
+
+def over_team(sums: Tensor) -> Tensor:
+    """The workers' sums added up, with a gradient where they have one."""
+    if not (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1):
+        return sums
+    if sums.requires_grad:
+        return torch.distributed.nn.functional.all_reduce(sums)
+    total = sums.clone()
+    torch.distributed.all_reduce(total)
+    return total

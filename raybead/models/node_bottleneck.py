@@ -1,0 +1,76 @@
+"""Autoencoders with a latent for every node: the published LHC Olympics study's.
+
+A node's latent of 2 for 3 features squeezes little; for a bottleneck that does, see
+:mod:`raybead.models.jet_bottleneck`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from raybead.config import NodeBottleneckModel
+from raybead.graphs import JetBatch
+from raybead.models.batch_norm import TeamBatchNorm
+from raybead.models.latent import GaussianLatent, Latent
+from raybead.models.layers import NEEDS_EDGES, Stack, mlp
+from raybead.models.output import Output
+
+
+class NodeBottleneck(nn.Module):
+    """Layers down to a latent a node, and others back up to its features."""
+
+    def __init__(self, config: NodeBottleneckModel, features: int) -> None:
+        super().__init__()
+        self.needs_edges = config.layer in NEEDS_EDGES
+        self.norm = (
+            TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
+        )
+        inside = (features, *config.embedding)[-1]
+        *before, last = config.encoder
+        if config.variational:
+            self.encoder = Stack(config, inside, config.encoder, last_relu=True)
+            self.posterior = GaussianLatent(last[-1], config.latent)
+        else:
+            to_latent = (*before, (*last, config.latent))
+            self.encoder = Stack(config, inside, to_latent, last_relu=config.latent_relu)
+            self.posterior = None
+        *first, end = config.decoder or mirrored(inside, config.encoder)
+        embedded = bool(config.embedding)
+        to_inside = (*first, (*end, inside))
+        self.decoder = Stack(config, config.latent, to_inside, last_relu=embedded)
+        self.embed, self.unembed = nn.Identity(), nn.Identity()
+        if embedded:
+            there, back = (features, *config.embedding), (*config.embedding[::-1], features)
+            self.embed = mlp(there, last_relu=True, norm=config.norm)
+            self.unembed = mlp(back, last_relu=False, norm=config.norm)
+
+    def forward(self, batch: JetBatch) -> Output:
+        edges = batch.edge_index() if self.needs_edges else None
+        nodes_TI = self.encoder(self.embed(self.norm(batch.x_TF)), batch.ptr, edges)
+        latent = Latent(nodes_TI) if self.posterior is None else self.posterior(nodes_TI)
+        return Output(
+            reconstruction_NF=self.unembed(self.decoder(latent.z_NZ, batch.ptr, edges)),
+            target_NF=batch.x_TF,
+            ptr=batch.ptr,
+            latent=latent.z_NZ,
+            latent_ptr=batch.ptr,
+            mu=latent.mu_NZ,
+            log_variance=latent.log_variance_NZ,
+        )
+
+
+def mirrored(inside: int, encoder: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Widths of the layers that lead back through an encoder's, less the last one's output.
+
+    Args:
+        inside: features that the encoder begins with.
+        encoder: widths of its layers, less the latent that the last one ends in.
+    """
+    *before, last = encoder
+    between = [*(widths[:-1] for widths in before), last]
+    into = [inside, *(widths[-1] for widths in before)]
+    *first, (_, end) = [(start, hidden[::-1]) for start, hidden in
+                        zip(into, between, strict=True)][::-1]
+    return (*((*hidden, start) for start, hidden in first), tuple(end))

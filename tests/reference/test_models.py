@@ -1,0 +1,167 @@
+"""What every model has to pass, by being among the presets."""
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from raybead.config import MODEL_PRESETS, Graph, Model
+from raybead.graphs import JetBatch, Scaling
+from raybead.losses import mse
+from raybead.models import Bundle, Recipe, build_model
+from raybead.storage import Folder
+
+FEATURES = 3
+ORDERED = {"jet-dense"}
+"""Models that see which constituent is which: not the same for another order of nodes."""
+
+
+def config_of(preset):
+    return TypeAdapter(Model).validate_python({"preset": preset})
+
+
+def jets_of(sizes, seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor(sizes)
+    n = len(sizes)
+    return JetBatch(
+        x_TF=torch.randn(int(sizes.sum()), FEATURES, generator=generator, dtype=dtype),
+        ptr=torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)]),
+        p4_B4=torch.randn(n, 4, generator=generator),
+        event_B=torch.arange(n),
+        rank_B=torch.zeros(n, dtype=torch.long),
+        n_constituents_B=sizes,
+    )
+
+
+@pytest.fixture(params=MODEL_PRESETS)
+def preset(request):
+    return request.param
+
+
+@pytest.fixture
+def net(preset):
+    torch.manual_seed(1)
+    net = build_model(config_of(preset), FEATURES)
+    net(jets_of([20, 30, 9, 4], seed=9))  # batch norms have seen something
+    return net.eval()
+
+
+def reconstructions(net, jets):
+    """Jet by jet, with gradients off."""
+    with torch.inference_mode():
+        output = net(jets)
+    return [
+        output.reconstruction_NF[a:b]
+        for a, b in zip(output.ptr[:-1], output.ptr[1:], strict=True)
+    ]
+
+
+def test_a_batch_equals_its_jets_one_by_one_in_any_order(net):
+    jets = jets_of([1, 5, 40, 5, 2, 31])
+    together = reconstructions(net, jets)
+    backwards = torch.arange(len(jets)).flip(0)
+    shuffled = reconstructions(net, jets.select(backwards))[::-1]
+    for b in range(len(jets)):
+        alone = reconstructions(net, jets.select(torch.tensor([b])))[0]
+        torch.testing.assert_close(together[b], alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(shuffled[b], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_order_of_nodes_does_not_matter(net, preset):
+    jets = jets_of([17])
+    order = torch.randperm(17, generator=torch.Generator().manual_seed(3))
+    turned = JetBatch(**{**vars(jets), "x_TF": jets.x_TF[order]})
+    with torch.inference_mode():
+        before, after = net(jets), net(turned)
+    of_nodes = before.latent_ptr is not None
+    if of_nodes:
+        aim = before.reconstruction_NF[order], before.latent[order]
+    else:  # what comes out has slots of its own
+        aim = before.reconstruction_NF, before.latent
+    same = all(
+        torch.allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+        for mine, theirs in zip((after.reconstruction_NF, after.latent), aim, strict=True)
+    )
+    assert same == (preset not in ORDERED)
+
+
+def test_saved_and_loaded_it_gives_the_same_bits(net, preset, tmp_path):
+    graph = Graph()
+    jets = jets_of([6, 9])
+    recipe = Recipe(graph=graph, model=config_of(preset), loss={"kind": "mse"})
+    folder = Folder.at(str(tmp_path / "model"))
+    Bundle(recipe, Scaling.fit(graph, jets.x_TF), net.state_dict(), {}).save(folder)
+    loaded = Bundle.load(folder)
+    assert loaded.recipe == recipe
+    for mine, theirs in zip(
+        reconstructions(loaded.model(), jets), reconstructions(net, jets), strict=True
+    ):
+        assert torch.equal(mine, theirs)
+
+
+def test_every_parameter_gets_a_gradient(preset):
+    torch.manual_seed(1)
+    net = build_model(config_of(preset), FEATURES).train()
+    output = net(jets_of([8, 19, 10, 7] * 8))
+    loss_B = mse(output)
+    if output.mu is not None:
+        loss_B = loss_B + output.log_variance.square().mean() + output.mu.square().mean()
+    loss_B.mean().backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("size", [1, 2, 700])
+def test_jets_of_extreme_size(net, size):
+    jets = jets_of([size, 12])
+    output = net(jets)
+    assert output.reconstruction_NF.shape == output.target_NF.shape
+    loss_B = mse(output)
+    loss_B.sum().backward()
+    assert loss_B.isfinite().all()
+    assert all(weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None)
+
+
+def test_reduced_precision_is_close_and_trains(net):
+    jets = jets_of([12, 30, 7])
+    with torch.no_grad():
+        exact = mse(net(jets))
+    with torch.autocast("cpu", torch.bfloat16):
+        output = net(jets)
+    loss_B = mse(output)
+    assert loss_B.dtype == torch.float32
+    torch.testing.assert_close(loss_B, exact, rtol=0.05, atol=0.02)
+    loss_B.sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None)
+
+
+def test_double_precision_agrees_and_its_gradient_is_that_of_differences(net):
+    jets = jets_of([3, 5], dtype=torch.float64)
+    single = mse(net(JetBatch(**{**vars(jets), "x_TF": jets.x_TF.float()})))
+    net.double()
+    double = mse(net(jets))
+    assert double.dtype == torch.float64
+    torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-5)
+    name, weight = next(iter(net.named_parameters()))
+    (slope,) = torch.autograd.grad(double.sum(), weight)
+    step = torch.zeros_like(weight)
+    largest = int(slope.abs().argmax())
+    step.flatten()[largest] = 1e-6
+    with torch.no_grad():
+        weight += step
+        above = mse(net(jets)).sum()
+        weight -= 2 * step
+        below = mse(net(jets)).sum()
+    torch.testing.assert_close((above - below) / 2e-6, slope.flatten()[largest], rtol=1e-4, atol=1e-8)
+
+
+def test_the_same_seed_gives_the_same_training_step(preset):
+    results = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        net = build_model(config_of(preset), FEATURES).train()
+        mse(net(jets_of([8, 19]))).sum().backward()
+        results.append(torch.cat([w.grad.flatten() for w in net.parameters() if w.grad is not None]))
+    assert torch.equal(*results)
