@@ -2,5 +2,14 @@
 
 from raybead.observables.spread import Spread, spread_about_axis
 from raybead.observables.substructure import correlation_d2, n_subjettiness
+from raybead.observables.transport import Transport, energy_movers_distance, optimal_transport
 
-__all__ = ["Spread", "correlation_d2", "n_subjettiness", "spread_about_axis"]
+__all__ = [
+    "Spread",
+    "Transport",
+    "correlation_d2",
+    "energy_movers_distance",
+    "n_subjettiness",
+    "optimal_transport",
+    "spread_about_axis",
+]
