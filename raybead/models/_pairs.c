@@ -1,5 +1,6 @@
-/* sum_{j != i} relu(W_L ... relu(W_1 relu(a_i + b_j) + c_1) ... + c_L) over all pairs of ragged
-   jets, and its gradients, in single precision on one thread: see edgeconv.py.
+/* h_ij = relu(W_L ... relu(W_1 relu(a_i + b_j) + c_1) ... + c_L) over all pairs of ragged jets:
+   sums over j != i of h and of its squares with their gradients, or maxima without the last ReLU,
+   in single precision on one thread: see pair_reduce.py.
 
    Nothing of the size of the pairs is ever stored: a block of them stays in the cache, and the
    backward pass computes its activations again. Sums of weight gradients run lane by lane over
@@ -32,6 +33,8 @@ static int64_t panel_rows(const struct panels *w, int64_t p) {
 struct network {
     int64_t layers;         /* linear layers among pairs, after the first */
     const int64_t *widths;  /* [layers + 1] */
+    int64_t moments;        /* 1: sums; 2: and sums of squares, after them */
+    int linear;             /* no ReLU after the last layer */
     const float **weight, **bias;
     struct panels *forward, *backward;
 };
@@ -46,6 +49,7 @@ struct segment {
 struct chunk {
     int64_t stride;
     float *a, *b, *out, *grad, *grad_a, *grad_b;
+    int64_t *best; /* as nodes of the chunk */
 };
 
 struct scratch {
@@ -124,6 +128,20 @@ static void scatter(float *to, const float *from, const int64_t *ptr, const int6
     }
 }
 
+/* The best neighbours, from nodes of the chunk to nodes of the batch. */
+static void scatter_best(int64_t *to, const int64_t *from, const int64_t *ptr, const int64_t *jets,
+                         int64_t n_jets, int64_t width, int64_t stride) {
+    for (int64_t jet = 0, at = 0; jet < n_jets; jet++) {
+        const int64_t first = ptr[jets[jet]], n = ptr[jets[jet] + 1] - first;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t k = 0; k < width; k++) {
+                const int64_t best = from[k * stride + at + i];
+                to[(first + i) * width + k] = best < 0 ? -1 : best - at + first;
+            }
+        at += n + LANES;
+    }
+}
+
 static void flush(const struct network *net, struct scratch *scratch, double **weight_totals,
                   double **bias_totals) {
     for (int64_t l = 0; l < net->layers; l++) {
@@ -139,15 +157,17 @@ static void flush(const struct network *net, struct scratch *scratch, double **w
     }
 }
 
-/* Pointers as the caller hands them over; the gradients are null in a forward pass. */
+/* Pointers as the caller hands them over. With best: maxima; with grad: gradients of the sums. */
 struct call {
     const float *a, *b;
     const int64_t *ptr, *jets;
     int64_t n_jets, layers;
     const int64_t *widths;
     const int64_t *weights; /* [2 layers] addresses: weight, bias, weight, bias, ... */
-    float *out;
-    const float *grad;
+    int64_t moments;
+    float *out;             /* [T][moments * O] */
+    int64_t *best;          /* [T][O] */
+    const float *grad;      /* [T][moments * O] */
     float *grad_a, *grad_b;
     const int64_t *grad_weights; /* [2 layers] addresses */
 };
@@ -156,10 +176,12 @@ static int run(const struct call *call) {
     const int back = call->grad != NULL;
     const int64_t layers = call->layers;
     const int64_t *widths = call->widths;
-    block_work *work = back ? backward_block_base : forward_block_base;
+    const int maxima = call->best != NULL;
+    const int64_t results = widths[layers] * call->moments;
+    block_work *work = back ? backward_block_base : maxima ? max_block_base : sum_block_base;
 #ifdef HAVE_AVX2
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        work = back ? backward_block_avx2 : forward_block_avx2;
+        work = back ? backward_block_avx2 : maxima ? max_block_avx2 : sum_block_avx2;
 #endif
     struct arena arena = {.count = 0, .failed = 0};
     int64_t widest = 0, stride = 0;
@@ -170,7 +192,8 @@ static int run(const struct call *call) {
         stride = nodes > stride ? nodes : stride;
     }
 
-    struct network net = {.layers = layers, .widths = widths};
+    struct network net = {
+        .layers = layers, .widths = widths, .moments = call->moments, .linear = maxima};
     struct scratch scratch;
     net.weight = take(&arena, layers, sizeof(float *));
     net.bias = take(&arena, layers, sizeof(float *));
@@ -187,12 +210,13 @@ static int run(const struct call *call) {
     chunk.a = take(&arena, widths[0] * stride, sizeof(float));
     chunk.b = take(&arena, widths[0] * stride, sizeof(float));
     if (back) {
-        chunk.grad = take(&arena, widths[layers] * stride, sizeof(float));
+        chunk.grad = take(&arena, results * stride, sizeof(float));
         chunk.grad_a = take(&arena, widths[0] * stride, sizeof(float));
         chunk.grad_b = take(&arena, widths[0] * stride, sizeof(float));
     } else {
-        chunk.out = take(&arena, widths[layers] * stride, sizeof(float));
+        chunk.out = take(&arena, results * stride, sizeof(float));
     }
+    if (maxima) chunk.best = take(&arena, results * stride, sizeof(int64_t));
     for (int64_t l = 0; l <= layers && !arena.failed; l++) {
         scratch.hidden[l] = take(&arena, widths[l] * STRIDE, sizeof(float));
         if (back) scratch.grad[l] = take(&arena, widths[l] * STRIDE, sizeof(float));
@@ -227,11 +251,12 @@ static int run(const struct call *call) {
         gather(chunk.a, call->a, call->ptr, jets, n_jets, widths[0], stride);
         gather(chunk.b, call->b, call->ptr, jets, n_jets, widths[0], stride);
         if (back) {
-            gather(chunk.grad, call->grad, call->ptr, jets, n_jets, widths[layers], stride);
+            gather(chunk.grad, call->grad, call->ptr, jets, n_jets, results, stride);
             memset(chunk.grad_a, 0, widths[0] * stride * sizeof(float));
             memset(chunk.grad_b, 0, widths[0] * stride * sizeof(float));
         } else {
-            memset(chunk.out, 0, widths[layers] * stride * sizeof(float));
+            memset(chunk.out, 0, results * stride * sizeof(float));
+            if (maxima) memset(chunk.best, -1, results * stride * sizeof(int64_t));
         }
         int64_t n_segments = 0, column = 0;
         for (int64_t k = 0, first = 0; k < n_jets; k++) {
@@ -266,7 +291,9 @@ static int run(const struct call *call) {
             scatter(call->grad_a, chunk.grad_a, call->ptr, jets, n_jets, widths[0], stride);
             scatter(call->grad_b, chunk.grad_b, call->ptr, jets, n_jets, widths[0], stride);
         } else {
-            scatter(call->out, chunk.out, call->ptr, jets, n_jets, widths[layers], stride);
+            scatter(call->out, chunk.out, call->ptr, jets, n_jets, results, stride);
+            if (maxima)
+                scatter_best(call->best, chunk.best, call->ptr, jets, n_jets, results, stride);
         }
         jet += n_jets;
     }
@@ -287,10 +314,12 @@ static int run(const struct call *call) {
 /* Addresses come as integers: the caller holds the tensors, contiguous and of the right type. */
 static PyObject *py_run(PyObject *self, PyObject *args) {
     (void)self;
-    unsigned long long a, b, ptr, jets, widths, weights, out, grad, grad_a, grad_b, grad_weights;
-    long long n_jets, layers;
-    if (!PyArg_ParseTuple(args, "KKKKLLKKKKKKK", &a, &b, &ptr, &jets, &n_jets, &layers, &widths,
-                          &weights, &out, &grad, &grad_a, &grad_b, &grad_weights))
+    unsigned long long a, b, ptr, jets, widths, weights, out, best, grad, grad_a, grad_b,
+        grad_weights;
+    long long n_jets, layers, moments;
+    if (!PyArg_ParseTuple(args, "KKKKLLKKLKKKKKK", &a, &b, &ptr, &jets, &n_jets, &layers, &widths,
+                          &weights, &moments, &out, &best, &grad, &grad_a, &grad_b,
+                          &grad_weights))
         return NULL;
     const struct call call = {
         .a = (const float *)(uintptr_t)a,
@@ -301,7 +330,9 @@ static PyObject *py_run(PyObject *self, PyObject *args) {
         .layers = layers,
         .widths = (const int64_t *)(uintptr_t)widths,
         .weights = (const int64_t *)(uintptr_t)weights,
+        .moments = moments,
         .out = (float *)(uintptr_t)out,
+        .best = (int64_t *)(uintptr_t)best,
         .grad = (const float *)(uintptr_t)grad,
         .grad_a = (float *)(uintptr_t)grad_a,
         .grad_b = (float *)(uintptr_t)grad_b,

@@ -26,8 +26,8 @@ static inline float NAME(total)(V x) {
 
 /* out[rows][columns] = epilogue(panel' in), for `rows` rows and `wide` vectors of columns. */
 static inline __attribute__((always_inline)) void NAME(product_tile)(
-    const int rows, const int wide, int64_t inner, const float *panel, const float *in,
-    float *out, const float *bias, const float *gate) {
+    const int rows, const int wide, const int linear, int64_t inner, const float *panel,
+    const float *in, float *out, const float *bias, const float *gate) {
     V sum[6][4];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
@@ -47,22 +47,27 @@ static inline __attribute__((always_inline)) void NAME(product_tile)(
 #pragma GCC unroll 4
         for (int v = 0; v < wide; v++) {
             const int64_t at = r * STRIDE + v * LANES;
-            V result = gate ? NAME(gated)(sum[r][v], NAME(load)(gate + at)) : NAME(relu)(sum[r][v]);
-            NAME(store)(out + at, result);
+            if (gate) sum[r][v] = NAME(gated)(sum[r][v], NAME(load)(gate + at));
+            if (!gate && !linear) sum[r][v] = NAME(relu)(sum[r][v]);
+            NAME(store)(out + at, sum[r][v]);
         }
 }
 
-/* A whole product. With a bias: relu(W in + bias). With a gate: (W in) where gate > 0. */
+/* A whole product. With a bias: relu(W in + bias), or without ReLU if linear. With a gate: (W in)
+   where gate > 0. */
 static void NAME(product)(const struct panels *w, int64_t columns, const float *in, float *out,
-                          const float *bias, const float *gate) {
+                          const float *bias, const float *gate, int linear) {
 #define TILE(r, v)                                                                              \
     case r:                                                                                     \
         for (int64_t c = from; c < to; c += v * LANES) {                                        \
             if (gate)                                                                           \
-                NAME(product_tile)(r, v, w->inner, panel, in + c, out + row * STRIDE + c, 0,    \
+                NAME(product_tile)(r, v, 0, w->inner, panel, in + c, out + row * STRIDE + c, 0, \
                                    gate + row * STRIDE + c);                                    \
+            else if (linear)                                                                    \
+                NAME(product_tile)(r, v, 1, w->inner, panel, in + c, out + row * STRIDE + c,    \
+                                   bias + row, 0);                                              \
             else                                                                                \
-                NAME(product_tile)(r, v, w->inner, panel, in + c, out + row * STRIDE + c,       \
+                NAME(product_tile)(r, v, 0, w->inner, panel, in + c, out + row * STRIDE + c,    \
                                    bias + row, 0);                                              \
         }                                                                                       \
         break;
@@ -137,38 +142,91 @@ static void NAME(outer)(int64_t out, int64_t in, int64_t columns, const float *g
     }
 }
 
-/* hidden[0] = relu(a_i + b_j), then the layers. Rows end in whole vectors: what they write too
-   much, the next row or nobody reads. */
+/* hidden[0] = relu(a_i + b_j), then the layers; the last without ReLU if linear. Rows end in whole
+   vectors: what they write too much, the next row or nobody reads. */
 static void NAME(activations)(const struct network *net, const struct chunk *chunk,
                               const struct segment *segments, int64_t n_segments,
                               int64_t columns, float **hidden) {
+    const int first_linear = net->linear && net->layers == 0;
     for (const struct segment *s = segments; s < segments + n_segments; s++)
         for (int64_t k = 0; k < net->widths[0]; k++) {
             const float centre = chunk->a[k * chunk->stride + s->centre];
             const float *b = chunk->b + k * chunk->stride + s->neighbour;
             float *out = hidden[0] + k * STRIDE + s->column;
-            for (int64_t t = 0; t < s->length; t += LANES)
-                NAME(store)(out + t, NAME(relu)(NAME(load)(b + t) + centre));
+            for (int64_t t = 0; t < s->length; t += LANES) {
+                const V sum = NAME(load)(b + t) + centre;
+                NAME(store)(out + t, first_linear ? sum : NAME(relu)(sum));
+            }
         }
     for (int64_t l = 0; l < net->layers; l++)
-        NAME(product)(&net->forward[l], columns, hidden[l], hidden[l + 1], net->bias[l], 0);
+        NAME(product)(&net->forward[l], columns, hidden[l], hidden[l + 1], net->bias[l], 0,
+                      net->linear && l == net->layers - 1);
 }
 
-static void NAME(forward_block)(const struct network *net, const struct chunk *chunk,
-                                const struct segment *segments, int64_t n_segments,
-                                int64_t columns, struct scratch *scratch) {
+static void NAME(sum_block)(const struct network *net, const struct chunk *chunk,
+                            const struct segment *segments, int64_t n_segments, int64_t columns,
+                            struct scratch *scratch) {
     NAME(activations)(net, chunk, segments, n_segments, columns, scratch->hidden);
     const float *last = scratch->hidden[net->layers];
+    const int64_t width = net->widths[net->layers];
+    for (const struct segment *s = segments; s < segments + n_segments; s++)
+        for (int64_t o = 0; o < width; o++) {
+            const float *row = last + o * STRIDE + s->column;
+            const float self = s->self >= 0 ? last[o * STRIDE + s->self] : 0;
+            float *out = chunk->out + o * chunk->stride + s->centre;
+            V sum = {0}, squares = {0};
+            int64_t t = 0;
+            if (net->moments == 1) {
+                for (; t + LANES <= s->length; t += LANES) sum += NAME(load)(row + t);
+            } else {
+                for (; t + LANES <= s->length; t += LANES) {
+                    const V value = NAME(load)(row + t);
+                    sum += value, squares += value * value;
+                }
+            }
+            if (t < s->length) {
+                const V value = NAME(first)(NAME(load)(row + t), s->length - t);
+                sum += value, squares += value * value;
+            }
+            *out += NAME(total)(sum) - self;
+            if (net->moments == 2) out[width * chunk->stride] += NAME(total)(squares) - self * self;
+        }
+}
+
+/* The larger of two, lane by lane; a NaN in either wins. */
+static inline V NAME(larger)(V x, V y) {
+    const M pick = (x > y) | (x != x);
+    return (V)((pick & (M)x) | (~pick & (M)y));
+}
+
+/* The maximum over neighbours so far, and whose it is: the first of equal ones. */
+static void NAME(max_block)(const struct network *net, const struct chunk *chunk,
+                            const struct segment *segments, int64_t n_segments, int64_t columns,
+                            struct scratch *scratch) {
+    NAME(activations)(net, chunk, segments, n_segments, columns, scratch->hidden);
+    const V lowest = (V){0} - __builtin_inff();
     for (const struct segment *s = segments; s < segments + n_segments; s++)
         for (int64_t o = 0; o < net->widths[net->layers]; o++) {
-            const float *row = last + o * STRIDE + s->column;
-            V sum = {0};
+            float *row = scratch->hidden[net->layers] + o * STRIDE + s->column;
+            const int64_t self = s->self >= 0 ? s->self - s->column : -1;
+            if (self >= 0) row[self] = -__builtin_inff();
+            V values = lowest;
             int64_t t = 0;
-            for (; t + LANES <= s->length; t += LANES) sum += NAME(load)(row + t);
-            if (t < s->length) sum += NAME(first)(NAME(load)(row + t), s->length - t);
-            float *out = chunk->out + o * chunk->stride + s->centre;
-            *out += NAME(total)(sum);
-            if (s->self >= 0) *out -= last[o * STRIDE + s->self];
+            for (; t + LANES <= s->length; t += LANES)
+                values = NAME(larger)(NAME(load)(row + t), values);
+            float value = -__builtin_inff();
+            for (int lane = 0; lane < LANES; lane++)
+                if (values[lane] > value || values[lane] != values[lane]) value = values[lane];
+            for (; t < s->length; t++)
+                if (row[t] > value || row[t] != row[t]) value = row[t];
+            const int64_t at = o * chunk->stride + s->centre;
+            const float held = chunk->out[at];
+            if (held != held || (chunk->best[at] >= 0 && value <= held)) continue;
+            for (t = 0; t < s->length; t++)
+                if (t != self && (row[t] == value || row[t] != row[t])) {
+                    chunk->out[at] = row[t], chunk->best[at] = s->neighbour + t;
+                    break;
+                }
         }
 }
 
@@ -183,10 +241,19 @@ static void NAME(backward_block)(const struct network *net, const struct chunk *
     float *g = scratch->grad[layers];
     for (const struct segment *s = segments; s < end; s++)
         for (int64_t o = 0; o < net->widths[layers]; o++) {
-            const V grad = chunk->grad[o * chunk->stride + s->centre] - (V){0};
+            const float *of_sum = chunk->grad + o * chunk->stride + s->centre;
+            const V grad = *of_sum - (V){0};
             const int64_t at = o * STRIDE + s->column;
-            for (int64_t t = 0; t < s->length; t += LANES)
-                NAME(store)(g + at + t, NAME(gated)(grad, NAME(load)(last + at + t)));
+            if (net->moments == 1) {
+                for (int64_t t = 0; t < s->length; t += LANES)
+                    NAME(store)(g + at + t, NAME(gated)(grad, NAME(load)(last + at + t)));
+            } else {
+                const float twice = 2 * of_sum[net->widths[layers] * chunk->stride];
+                for (int64_t t = 0; t < s->length; t += LANES) {
+                    const V value = NAME(load)(last + at + t);
+                    NAME(store)(g + at + t, NAME(gated)(grad + twice * value, value));
+                }
+            }
             if (s->self >= 0) g[o * STRIDE + s->self] = 0;
         }
     for (int64_t o = 0; o < net->widths[layers]; o++)
@@ -195,7 +262,7 @@ static void NAME(backward_block)(const struct network *net, const struct chunk *
         NAME(outer)(net->widths[l + 1], net->widths[l], columns, scratch->grad[l + 1],
                     scratch->hidden[l], scratch->weight_sums[l], scratch->bias_sums[l]);
         NAME(product)(&net->backward[l], columns, scratch->grad[l + 1], scratch->grad[l], 0,
-                      scratch->hidden[l]);
+                      scratch->hidden[l], 0);
     }
     for (const struct segment *s = segments; s < end; s++)
         for (int64_t k = 0; k < net->widths[0]; k++) {

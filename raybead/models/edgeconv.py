@@ -1,9 +1,12 @@
 r"""EdgeConv (arXiv:1801.07829, eq. 7) over all pairs of ragged jets, without edges in memory.
 
-.. math:: x'_i = \frac{1}{n-1} \sum_{j \ne i} h(x_i, \; x_j - x_i)
+.. math:: x'_i = \square_{j \ne i} \; h(x_i, \; x_j - x_i)
 
-with an MLP h. Its first layer is linear in (x_i, x_j - x_i), so it is one product a *node*:
-W [x_i; x_j - x_i] + b = a_i + b_j. What remains a *pair* is :mod:`raybead.models.pair_sum`'s.
+with an MLP h and a mean, sum or maximum over neighbours. The first layer is linear in
+(x_i, x_j - x_i), so it is one product a *node*: W [x_i; x_j - x_i] + b = a_i + b_j. What remains
+a *pair* is :mod:`raybead.models.pair_reduce`'s. A batch norm is an affine map, which goes into
+the next layer's weights, so that pairs never meet it; in training its statistics are sums over
+pairs, too, found layer by layer.
 
 Axes: T nodes, F features in, H hidden, O out.
 """
@@ -17,9 +20,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from raybead.models.pair_sum import pair_sum
+from raybead.models.pair_norm import affine, affine_of_batch
+from raybead.models.pair_reduce import pair_max, pair_sum
 
-Aggregation = Literal["mean", "sum"]
+Aggregation = Literal["mean", "sum", "max"]
+Norm = Literal["none", "batch"]
+Affine = tuple[Tensor, Tensor]
+"""Scale and shift of a batch norm."""
 
 
 def all_pairs_edgeconv(
@@ -30,6 +37,7 @@ def all_pairs_edgeconv(
     *,
     last_relu: bool,
     aggregation: Aggregation = "mean",
+    norms: Sequence[nn.BatchNorm1d] = (),
 ) -> Tensor:
     """EdgeConv over complete graphs without self-loops.
 
@@ -39,30 +47,94 @@ def all_pairs_edgeconv(
         weights: of the MLP's linear layers, [out, in] each, the first [H, 2F]; ReLU between.
         biases: [out] each.
         last_relu: whether a ReLU follows the last layer, too.
-        aggregation: over a node's neighbours.
+        aggregation: over a node's neighbours. Of equal maxima one has all the gradient.
+        norms: one after each ReLU, over all pairs of the batch; empty for none. Those in
+            training take the batch's statistics and update their running ones.
 
     Returns:
         [T, O]; zeros for the node of a jet that has no other.
+
+    Raises:
+        ValueError: a mean or sum over a single linear layer, which needs no pairs.
     """
+    # Reductions over neighbours want single precision at least, also under autocast.
+    with torch.autocast(x_TF.device.type, enabled=False):
+        return _edgeconv(
+            x_TF.to(weights[0].dtype), ptr, weights, biases, last_relu, aggregation, norms
+        )
+
+
+def _edgeconv(
+    x_TF: Tensor,
+    ptr: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    last_relu: bool,
+    aggregation: Aggregation,
+    norms: Sequence[nn.BatchNorm1d],
+) -> Tensor:
     sizes = ptr.diff()
-    neighbours_T1 = torch.repeat_interleave(sizes - 1, sizes, output_size=len(x_TF))[:, None]
+    neighbours_T1 = torch.repeat_interleave(sizes - 1, sizes, output_size=x_TF.shape[0])[:, None]
     features = x_TF.shape[1]
     to_centre, to_neighbour = weights[0][:, :features], weights[0][:, features:]
     a_TH = torch.addmm(biases[0], x_TF, (to_centre - to_neighbour).t())
     b_TH = x_TF @ to_neighbour.t()
-    # A last layer without ReLU is linear: it runs once a node, after the sum over neighbours.
-    n_pair = len(weights) if last_relu else len(weights) - 1
-    if n_pair == 0:
+    relus = len(weights) if last_relu else len(weights) - 1
+    if relus == 0 and aggregation != "max":
         raise ValueError("an EdgeConv of a single linear layer has no non-linearity")
-    inner = [tensor for k in range(1, n_pair) for tensor in (weights[k], biases[k])]
-    summed_TH = pair_sum(a_TH, b_TH, ptr, inner)
-    count = neighbours_T1.clamp(min=1)
-    if aggregation == "mean":
-        summed_TH = summed_TH / count
-    if last_relu:
-        return summed_TH
-    times = neighbours_T1 if aggregation == "sum" else neighbours_T1.clamp(max=1)
-    return summed_TH @ weights[-1].t() + biases[-1] * times
+    inner: list[Tensor] = []
+    norm: Affine | None = None
+    summed_TH: Tensor | None = None
+    for k in range(relus):
+        if k > 0:
+            inner += _after(norm, weights[k], biases[k])
+        if norms and norms[k].training:
+            moments_TS = pair_sum(a_TH, b_TH, ptr, inner, squares=True)
+            norm = affine_of_batch(norms[k], moments_TS, neighbours_T1)
+            summed_TH = moments_TS[:, : norms[k].num_features]
+        elif norms:
+            norm, summed_TH = affine(norms[k]), None
+    times_T1 = neighbours_T1 if aggregation == "sum" else neighbours_T1.clamp(max=1)
+    if aggregation == "max":
+        if not last_relu:
+            if relus > 0:
+                inner += _after(norm, weights[-1], biases[-1])
+            return pair_max(a_TH, b_TH, ptr, inner)[0]
+        reduced_TO = _max_relu(a_TH, b_TH, ptr, inner, norm)
+    else:
+        if summed_TH is None:
+            summed_TH = pair_sum(a_TH, b_TH, ptr, inner)
+        reduced_TO = summed_TH / neighbours_T1.clamp(min=1) if aggregation == "mean" else summed_TH
+        if not last_relu:  # linear: it runs once a node, after the sum over neighbours
+            weight, bias = _after(norm, weights[-1], biases[-1])
+            return reduced_TO @ weight.t() + bias * times_T1
+    return reduced_TO if norm is None else reduced_TO * norm[0] + norm[1] * times_T1
+
+
+def _after(norm: Affine | None, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The linear layer that takes in the norm before it."""
+    if norm is None:
+        return weight, bias
+    scale, shift = norm
+    return weight * scale, bias + weight @ shift
+
+
+def _max_relu(
+    a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: list[Tensor], norm: Affine | None
+) -> Tensor:
+    """[T, O] the last ReLU's value at the neighbour where the norm's is largest.
+
+    ReLU and norm are monotone, so the maximum is one of the linear layer's. Where the norm turns
+    the sign, it is a minimum.
+    """
+    if norm is None:
+        return pair_max(a_TH, b_TH, ptr, inner)[0].relu()
+    sign = torch.where(norm[0].detach() < 0, -1.0, 1.0).to(a_TH)
+    if inner:
+        inner = [*inner[:-2], inner[-2] * sign[:, None], inner[-1] * sign]
+    else:
+        a_TH, b_TH = a_TH * sign, b_TH * sign
+    return (pair_max(a_TH, b_TH, ptr, inner)[0] * sign).relu()
 
 
 class AllPairsEdgeConv(nn.Module):
@@ -79,6 +151,7 @@ class AllPairsEdgeConv(nn.Module):
         *,
         last_relu: bool,
         aggregation: Aggregation = "mean",
+        norm: Norm = "none",
     ) -> None:
         """Build the layer.
 
@@ -87,24 +160,28 @@ class AllPairsEdgeConv(nn.Module):
             widths: of the MLP's layers; the last is O.
             last_relu: whether a ReLU follows the last layer, too.
             aggregation: over a node's neighbours.
+            norm: "batch" for a batch norm after each ReLU, over all pairs of the batch.
         """
         super().__init__()
         layers: list[nn.Module] = []
-        for inside, outside in pairwise([2 * features, *widths]):
-            layers += [nn.Linear(inside, outside), nn.ReLU()]
-        self.nn = nn.Sequential(*(layers if last_relu else layers[:-1]))
+        for k, (inside, outside) in enumerate(pairwise([2 * features, *widths]), start=1):
+            layers.append(nn.Linear(inside, outside))
+            if last_relu or k < len(widths):
+                layers.append(nn.ReLU())
+                if norm == "batch":
+                    layers.append(nn.BatchNorm1d(outside))
+        self.nn = nn.Sequential(*layers)
         self.last_relu = last_relu
         self.aggregation: Aggregation = aggregation
 
     def forward(self, x_TF: Tensor, ptr: Tensor) -> Tensor:
         linears = [layer for layer in self.nn if isinstance(layer, nn.Linear)]
-        # Sums over neighbours want single precision at least, also under autocast.
-        with torch.autocast(x_TF.device.type, enabled=False):
-            return all_pairs_edgeconv(
-                x_TF.to(linears[0].weight.dtype),
-                ptr,
-                [layer.weight for layer in linears],
-                [layer.bias for layer in linears],
-                last_relu=self.last_relu,
-                aggregation=self.aggregation,
-            )
+        return all_pairs_edgeconv(
+            x_TF,
+            ptr,
+            [layer.weight for layer in linears],
+            [layer.bias for layer in linears],
+            last_relu=self.last_relu,
+            aggregation=self.aggregation,
+            norms=[layer for layer in self.nn if isinstance(layer, nn.BatchNorm1d)],
+        )

@@ -21,30 +21,34 @@ COMPILED = _pairs is not None
 T = TypeVar("T")
 
 
-def forward(a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]) -> Tensor:
-    """[T, O] sums; see :func:`raybead.models.pair_sum.pair_sum`."""
+def sums(
+    a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor], squares: bool = False
+) -> Tensor:
+    """[T, O] or [T, 2 O] sums; see :func:`raybead.models.pair_reduce.pair_sum`."""
     a_TH, b_TH, ptr, *inner = [tensor.contiguous() for tensor in (a_TH, b_TH, ptr, *inner)]
     widths, weights = _widths(a_TH, inner), _addresses(inner)
-    out_TO = a_TH.new_zeros(len(a_TH), int(widths[-1]))
+    moments = 2 if squares else 1
+    out_TS = a_TH.new_zeros(len(a_TH), moments * int(widths[-1]))
 
     def work(jets: Tensor) -> None:
         _pairs.run(
-            *_at(a_TH, b_TH, ptr, jets), len(jets), len(widths) - 1, *_at(widths, weights, out_TO),
-            0, 0, 0, 0,
+            *_at(a_TH, b_TH, ptr, jets), len(jets), len(widths) - 1, *_at(widths, weights),
+            moments, *_at(out_TS), 0, 0, 0, 0, 0,
         )  # fmt: skip
 
     _over_jets(work, ptr)
-    return out_TO
+    return out_TS
 
 
-def backward(
-    grad_TO: Tensor, a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
+def sums_backward(
+    grad_TS: Tensor, a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
 ) -> list[Tensor]:
     """Gradients of a, b and each of ``inner``."""
-    grad_TO, a_TH, b_TH, ptr, *inner = [
-        tensor.contiguous() for tensor in (grad_TO, a_TH, b_TH, ptr, *inner)
+    grad_TS, a_TH, b_TH, ptr, *inner = [
+        tensor.contiguous() for tensor in (grad_TS, a_TH, b_TH, ptr, *inner)
     ]
     widths, weights = _widths(a_TH, inner), _addresses(inner)
+    moments = grad_TS.shape[1] // int(widths[-1])
     grad_a, grad_b = torch.zeros_like(a_TH), torch.zeros_like(b_TH)
 
     def work(jets: Tensor) -> list[Tensor]:
@@ -52,8 +56,8 @@ def backward(
         grads = [torch.zeros_like(tensor) for tensor in inner]
         addresses = _addresses(grads)
         _pairs.run(
-            *_at(a_TH, b_TH, ptr, jets), len(jets), len(widths) - 1, *_at(widths, weights), 0,
-            *_at(grad_TO, grad_a, grad_b, addresses),
+            *_at(a_TH, b_TH, ptr, jets), len(jets), len(widths) - 1, *_at(widths, weights),
+            moments, 0, 0, *_at(grad_TS, grad_a, grad_b, addresses),
         )  # fmt: skip
         return grads
 
@@ -63,6 +67,25 @@ def backward(
         grad_b,
         *(torch.stack(parts).sum(dim=0) for parts in zip(*shares, strict=True)),
     ]
+
+
+def maxima(
+    a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """[T, O] maxima and whose; see :func:`raybead.models.pair_reduce.pair_max`."""
+    a_TH, b_TH, ptr, *inner = [tensor.contiguous() for tensor in (a_TH, b_TH, ptr, *inner)]
+    widths, weights = _widths(a_TH, inner), _addresses(inner)
+    out_TO = a_TH.new_zeros(len(a_TH), int(widths[-1]))
+    best_TO = torch.full_like(out_TO, -1, dtype=torch.int64)
+
+    def work(jets: Tensor) -> None:
+        _pairs.run(
+            *_at(a_TH, b_TH, ptr, jets), len(jets), len(widths) - 1, *_at(widths, weights),
+            1, *_at(out_TO, best_TO), 0, 0, 0, 0,
+        )  # fmt: skip
+
+    _over_jets(work, ptr)
+    return out_TO, best_TO
 
 
 def _widths(a_TH: Tensor, inner: Sequence[Tensor]) -> Tensor:

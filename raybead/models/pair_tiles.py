@@ -1,4 +1,4 @@
-"""The pair sum in torch: dense tiles of pairs, on any device and in any precision.
+"""The pair reductions in torch: dense tiles of pairs, on any device and in any precision.
 
 A tile has G jets of n nodes and R of their centres; its activations are [G, R, n, width].
 """
@@ -22,39 +22,47 @@ PAIRS_ON_CPU = 16384
 PAIRS_ON_GPU = 1 << 20
 
 
-def forward(a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]) -> Tensor:
-    """[T, O] sums; see :func:`raybead.models.pair_sum.pair_sum`."""
+def sums(
+    a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor], squares: bool = False
+) -> Tensor:
+    """[T, O] or [T, 2 O] sums; see :func:`raybead.models.pair_reduce.pair_sum`."""
     width = inner[-1].shape[0] if inner else a_TH.shape[1]
-    out_TO = a_TH.new_zeros(len(a_TH), width)
+    out_TS = a_TH.new_zeros(len(a_TH), 2 * width if squares else width)
 
     def work(share: Sequence[Tile]) -> None:
         scratch = _Scratch(a_TH)
         for tile in share:
             hidden = _pairs(a_TH, b_TH, inner, tile, scratch)[-1]
-            _without_self(hidden, tile)
-            out_TO[tile.nodes_Gn[:, tile.rows]] = hidden.sum(dim=2)
+            _set_self(hidden, tile, 0)
+            moments = [hidden.sum(dim=2)]
+            if squares:
+                moments.append(hidden.square_().sum(dim=2))
+            out_TS[tile.nodes_Gn[:, tile.rows]] = torch.cat(moments, dim=2)
 
     _over_tiles(work, a_TH, ptr)
-    return out_TO
+    return out_TS
 
 
-def backward(
-    grad_TO: Tensor, a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
+def sums_backward(
+    grad_TS: Tensor, a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
 ) -> list[Tensor]:
     """Gradients of a, b and each of ``inner``."""
-    grad_a = torch.zeros_like(a_TH)
+    grad_a = a_TH.new_zeros(a_TH.shape)
 
     def work(share: Sequence[Tile]) -> list[Tensor]:
         """Gradients of b and of the weights, from one share of the tiles."""
         scratch = _Scratch(a_TH)
-        grad_b, *grads = [torch.zeros_like(tensor) for tensor in (b_TH, *inner)]
+        grad_b, *grads = [tensor.new_zeros(tensor.shape) for tensor in (b_TH, *inner)]
         for tile in share:
             centres = tile.nodes_Gn[:, tile.rows]
             hidden = _pairs(a_TH, b_TH, inner, tile, scratch)
             grad = scratch("grad", len(hidden), hidden[-1].shape)
-            grad.copy_(grad_TO[centres][:, :, None, :])
+            of_sum, *of_squares = grad_TS[centres][:, :, None, :].split(grad.shape[3], dim=3)
+            grad.copy_(of_sum)
+            for part in of_squares:
+                grad.addcmul_(part, hidden[-1], value=2)
             _back_through_relu(grad, hidden[-1])
-            _without_self(grad, tile)
+            _set_self(grad, tile, 0)
             for k in range(len(inner) // 2 - 1, -1, -1):
                 flat = grad.flatten(0, 2)
                 grads[2 * k].addmm_(flat.t(), hidden[k].flatten(0, 2))
@@ -67,11 +75,74 @@ def backward(
             grad_b[tile.nodes_Gn] += grad.sum(dim=1)
         return [grad_b, *grads]
 
-    first, *others = _over_tiles(work, a_TH, ptr)
-    for share in others:
-        for total, part in zip(first, share, strict=True):
-            total += part
-    return [grad_a, *first]
+    shares = _over_tiles(work, a_TH, ptr)
+    return [grad_a, *(torch.stack(parts).sum(dim=0) for parts in zip(*shares, strict=True))]
+
+
+def maxima(
+    a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """[T, O] maxima and whose; see :func:`raybead.models.pair_reduce.pair_max`."""
+    width = inner[-1].shape[0] if inner else a_TH.shape[1]
+    out_TO = a_TH.new_zeros(len(a_TH), width)
+    best_TO = torch.full_like(out_TO, -1, dtype=torch.int64)
+
+    def work(share: Sequence[Tile]) -> None:
+        scratch = _Scratch(a_TH)
+        for tile in share:
+            if tile.nodes_Gn.shape[1] == 1:
+                continue
+            centres = tile.nodes_Gn[:, tile.rows]
+            last = _pairs(a_TH, b_TH, inner, tile, scratch, linear=True)[-1]
+            _set_self(last, tile, -torch.inf)
+            out_TO[centres], at_GRO = last.max(dim=2)
+            nodes_GRn = tile.nodes_Gn[:, None, :].expand(*centres.shape, -1)
+            best_TO[centres] = nodes_GRn.gather(2, at_GRO)
+
+    _over_tiles(work, a_TH, ptr)
+    return out_TO, best_TO
+
+
+def maxima_backward(
+    grad_TO: Tensor, best_TO: Tensor, a_TH: Tensor, b_TH: Tensor, inner: Sequence[Tensor]
+) -> list[Tensor]:
+    """Gradients of a, b and each of ``inner``.
+
+    A maximum's gradient goes to one pair, so [R, O] pairs a chunk of R nodes are all there is.
+    """
+    grads = [tensor.new_zeros(tensor.shape) for tensor in (a_TH, b_TH, *inner)]
+    grad_a, grad_b, *grad_inner = grads
+    width = best_TO.shape[1]
+    pairs = PAIRS_ON_CPU if a_TH.device.type == "cpu" else PAIRS_ON_GPU
+    scratch = _Scratch(a_TH)
+    for start in range(0, len(a_TH), max(1, pairs // width)):
+        rows = slice(start, start + max(1, pairs // width))
+        best = best_TO[rows].clamp(min=0)
+        grad_RO = grad_TO[rows] * (best_TO[rows] >= 0)
+        hidden_RO = scratch("hidden", 0, (*best.shape, a_TH.shape[1]))
+        torch.index_select(b_TH, 0, best.flatten(), out=hidden_RO.flatten(0, 1))
+        hidden_RO += a_TH[rows, None, :]
+        if not inner:  # z is a_i + b_j: its output o has the same number in a and b
+            grad = grad_RO[:, :, None] * torch.eye(width).to(grad_RO)
+        else:
+            hidden = _layers(hidden_RO.flatten(0, 1).relu_(), inner[:-2], scratch)
+            last = hidden[-1].view(*best.shape, -1)
+            grad_inner[-2] += torch.einsum("ro,roh->oh", grad_RO, last)
+            grad_inner[-1] += grad_RO.sum(dim=0)
+            flat = scratch("grad", len(hidden), hidden[-1].shape)
+            torch.mul(grad_RO[:, :, None], inner[-2], out=flat.view(*last.shape))
+            for k in range(len(hidden) - 1, -1, -1):
+                _back_through_relu(flat, hidden[k])
+                if k == 0:
+                    break
+                grad_inner[2 * k - 2].addmm_(flat.t(), hidden[k - 1])
+                grad_inner[2 * k - 1] += flat.sum(dim=0)
+                before = scratch("grad", k, hidden[k - 1].shape)
+                flat = torch.mm(flat, inner[2 * k - 2], out=before)
+            grad = flat.view(*best.shape, -1)
+        grad_a[rows] = grad.sum(dim=1)
+        grad_b.index_add_(0, best.flatten(), grad.flatten(0, 1))
+    return grads
 
 
 def _over_tiles(work: Callable[[Sequence[Tile]], T], a_TH: Tensor, ptr: Tensor) -> list[T]:
@@ -112,17 +183,35 @@ class _Scratch:
 
 
 def _pairs(
-    a_TH: Tensor, b_TH: Tensor, inner: Sequence[Tensor], tile: Tile, scratch: _Scratch
+    a_TH: Tensor,
+    b_TH: Tensor,
+    inner: Sequence[Tensor],
+    tile: Tile,
+    scratch: _Scratch,
+    *,
+    linear: bool = False,
 ) -> list[Tensor]:
     """Activations [G, R, n, width] of every layer over the pairs of a tile."""
     a_GRH, b_GnH = a_TH[tile.nodes_Gn[:, tile.rows]], b_TH[tile.nodes_Gn]
     pairs = (*a_GRH.shape[:2], b_GnH.shape[1])
-    layers = [scratch("hidden", 0, (*pairs, a_TH.shape[1]))]
-    torch.add(a_GRH[:, :, None, :], b_GnH[:, None, :, :], out=layers[0]).relu_()
+    first = scratch("hidden", 0, (*pairs, a_TH.shape[1]))
+    torch.add(a_GRH[:, :, None, :], b_GnH[:, None, :, :], out=first)
+    if inner or not linear:
+        first.relu_()
+    layers = _layers(first.flatten(0, 2), inner, scratch, linear=linear)
+    return [layer.view(*pairs, -1) for layer in layers]
+
+
+def _layers(
+    first: Tensor, inner: Sequence[Tensor], scratch: _Scratch, *, linear: bool = False
+) -> list[Tensor]:
+    """Activations [pairs, width] from the first on; the last without ReLU if ``linear``."""
+    layers = [first]
     for weight, bias in zip(inner[::2], inner[1::2], strict=True):
-        layer = scratch("hidden", len(layers), (*pairs, len(bias)))
-        flat = layer.flatten(0, 2)
-        torch.mm(layers[-1].flatten(0, 2), weight.t(), out=flat).add_(bias).relu_()
+        layer = scratch("hidden", len(layers), (len(first), len(bias)))
+        torch.mm(layers[-1], weight.t(), out=layer).add_(bias)
+        if not linear or 2 * len(layers) < len(inner):
+            layer.relu_()
         layers.append(layer)
     return layers
 
@@ -132,6 +221,6 @@ def _back_through_relu(grad: Tensor, activation: Tensor) -> None:
     torch.ops.aten.threshold_backward.grad_input(grad, activation, 0, grad_input=grad)
 
 
-def _without_self(pairs_GRnH: Tensor, tile: Tile) -> None:
-    """Set the pair of each centre with itself to zero, in place."""
-    pairs_GRnH.diagonal(offset=tile.rows.start, dim1=1, dim2=2).zero_()
+def _set_self(pairs_GRnH: Tensor, tile: Tile, value: float) -> None:
+    """Set the pair of each centre with itself, in place."""
+    pairs_GRnH.diagonal(offset=tile.rows.start, dim1=1, dim2=2).fill_(value)

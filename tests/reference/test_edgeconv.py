@@ -29,7 +29,7 @@ def pairs_by(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("pairs_by")
-@pytest.mark.parametrize("aggregation", ["mean", "sum"])
+@pytest.mark.parametrize("aggregation", ["mean", "sum", "max"])
 @pytest.mark.parametrize("last_relu", [True, False])
 @pytest.mark.parametrize("widths", [(16, 4), (32, 32, 2), (8, 17, 3, 1), (64, 31)])
 def test_outputs_and_gradients_equal(widths, last_relu, aggregation):
@@ -93,15 +93,15 @@ def test_kernel_exact_on_integers(widths, monkeypatch):
     grad = integers(nodes, widths[-1])
     double = [tensor.double() for tensor in (*inputs, *weights)]
     expected = [
-        pair_tiles.forward(*double[:2], ptr, double[2:]),
-        *pair_tiles.backward(grad.double(), *double[:2], ptr, double[2:]),
+        pair_tiles.sums(*double[:2], ptr, double[2:]),
+        *pair_tiles.sums_backward(grad.double(), *double[:2], ptr, double[2:]),
     ]
     assert max(float(tensor.abs().max()) for tensor in expected) < 2**24
     for threads in (1, 2, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
         mine = [
-            pair_kernel.forward(*inputs, ptr, weights),
-            *pair_kernel.backward(grad, *inputs, ptr, weights),
+            pair_kernel.sums(*inputs, ptr, weights),
+            *pair_kernel.sums_backward(grad, *inputs, ptr, weights),
         ]
         for ours, reference in zip(mine, expected, strict=True):
             assert torch.equal(ours.double(), reference)
@@ -112,7 +112,7 @@ def test_a_nan_is_not_swallowed():
     x[3, 2] = torch.nan
     weights = [torch.randn(9, 7), torch.randn(9)]
     ptr = torch.tensor([0, 5, 12])
-    out = pair_kernel.forward(x, x, ptr, weights)
+    out = pair_kernel.sums(x, x, ptr, weights)
     assert out[:5].isnan().any(dim=1).all()
     assert out[5:].isfinite().all()
 
