@@ -188,9 +188,7 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
     wrapped = ray.train.torch.prepare_model(model)
     team = _RayTeam(device)
     loss = JetLoss(job.loss, job.graph, scaling, device)
-    trainer = Trainer(
-        model, jets, split, loss, job.train, job.seed, team=team, wrapped=wrapped
-    )
+    trainer = Trainer(model, jets, split, loss, job.train, job.seed, team=team, wrapped=wrapped)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:

@@ -23,4 +23,3 @@ def kl(output: Output) -> Tensor:
     if output.latent_ptr is None:
         return per_latent
     return torch.segment_reduce(per_latent, "mean", offsets=output.latent_ptr, axis=0, initial=0)
-

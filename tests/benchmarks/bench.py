@@ -27,11 +27,11 @@ from bead_slow import slow_read
 
 from raybead.config import (
     BeadCsvSource,
-    EdgeNetModel,
     Graph,
     Jets,
     LhcoSource,
     MseLoss,
+    NodeBottleneckModel,
     Prepare,
     PythiaSource,
 )
@@ -41,7 +41,7 @@ from raybead.events import EventSample, Particles, Span, open_source, read_parqu
 from raybead.events.kinematics import massless
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs import JetBatch, Scaling, collate
-from raybead.losses import JetLoss
+from raybead.losses import mse
 from raybead.models import Bundle, Recipe, build_model
 from raybead.preparing import Shard, prepare_shard
 from raybead.scoring import JetScorer
@@ -54,6 +54,7 @@ from torch_geometric.nn import EdgeConv  # noqa: E402
 GENERATED = 500
 """Events that Pythia makes; larger samples repeat them, which changes no speed."""
 REPEATS = 3
+EDGENET = NodeBottleneckModel(kind="node-bottleneck", input_norm="batch")
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,14 @@ def bench_step(folder: Path, threads: int) -> list[Row]:
     torch.set_num_threads(threads)
     jets = jets_of(folder, "all").select(torch.arange(256))
     torch.manual_seed(0)
-    net = build_model(EdgeNetModel(kind="edgenet"), 3)
+    net = build_model(EDGENET, 3)
     encoder, decoder = (EdgeConv(part.nn, aggr="mean") for part in (net.encoder, net.decoder))
     edges = jets.edge_index()
     found: dict[str, list[torch.Tensor]] = {}
 
     def ours() -> None:
         net.zero_grad()
-        jet_loss(MseLoss(kind="mse"), net(jets), jets).total_B.mean().backward()
+        mse(net(jets)).mean().backward()
         found["ours"] = [weight.grad.clone() for weight in net.parameters()]
 
     def theirs() -> None:
@@ -213,7 +214,7 @@ def bench_scoring(folder: Path) -> list[Row]:
     model, the loss, and the jet's own quantities. Both start from the rows in memory.
     """
     torch.set_num_threads(1)
-    graph, model, loss = Graph(nodes="all"), EdgeNetModel(kind="edgenet"), MseLoss(kind="mse")
+    graph, model, loss = Graph(nodes="all"), EDGENET, (MseLoss(kind="mse"),)
     rows = table_of(folder).slice(0, 150)
     jets = collate(rows, graph)
     recipe = Recipe(graph=graph, model=model, loss=loss)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch_geometric.nn import EdgeConv
 
-from raybead.config import EdgeNetModel
+from raybead.config import NodeBottleneckModel
 from raybead.graphs import JetBatch
-from raybead.models import AllPairsEdgeConv, EdgeNet, pair_kernel, pair_tiles
+from raybead.models import AllPairsEdgeConv, NodeBottleneck, pair_kernel, pair_tiles
 
 
 def jets_of(sizes, features=3, dtype=torch.float32):
@@ -119,8 +119,11 @@ def test_a_nan_is_not_swallowed():
 
 def test_edgenet_takes_weights_of_torch_geometric_layers():
     torch.manual_seed(2)
-    net = EdgeNet(EdgeNetModel(kind="edgenet"), 3).eval()
-    encoder, decoder = EdgeConv(net.encoder.nn, aggr="mean"), EdgeConv(net.decoder.nn, aggr="mean")
+    config = NodeBottleneckModel(kind="node-bottleneck", input_norm="batch")
+    net = NodeBottleneck(config, 3).eval()
+    encoder, decoder = (
+        EdgeConv(stack.layers[0].conv.nn, aggr="mean") for stack in (net.encoder, net.decoder)
+    )
     jets = jets_of([30, 12, 5])
     edges = jets.edge_index()
     with torch.no_grad():

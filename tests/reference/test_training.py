@@ -26,9 +26,7 @@ def make_trainer(event_rows):
         scaling = Scaling.fit(GRAPH, jets.select(split.train).x_TF)
         loss = JetLoss(losses, GRAPH, scaling, "cpu")
         torch.manual_seed(5)
-        return Trainer(
-            build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5
-        )
+        return Trainer(build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5)
 
     return make
 
