@@ -21,6 +21,7 @@ from raybead.config.job import Job, dump_job, load_job, parse_job
 from raybead.config.loss import (
     ChamferLoss,
     DeepEmdLoss,
+    DistanceLoss,
     EmdLoss,
     EmdNetworkLoss,
     KlLoss,
@@ -50,6 +51,7 @@ __all__ = [
     "Columns",
     "Data",
     "DeepEmdLoss",
+    "DistanceLoss",
     "Download",
     "EmdLoss",
     "EmdNetworkLoss",

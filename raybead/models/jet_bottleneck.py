@@ -78,3 +78,6 @@ def pooled(nodes_TH: Tensor, ptr: Tensor, kind: Pooling) -> Tensor:
     """[B, H] over each jet's nodes, in a fixed order of summation; zeros for a jet of none."""
     nodes_TH = at_least_single(nodes_TH)
     return torch.segment_reduce(nodes_TH, kind, offsets=ptr, axis=0, initial=0)
+
+
+build = JetBottleneck

@@ -76,3 +76,6 @@ class MetaLayerAutoencoder(nn.Module):
             latent=z_TZ,
             latent_ptr=batch.ptr,
         )
+
+
+build = MetaLayerAutoencoder

@@ -73,3 +73,6 @@ def mirrored(inside: int, encoder: Sequence[Sequence[int]]) -> tuple[tuple[int, 
         (start, hidden[::-1]) for start, hidden in zip(into, between, strict=True)
     ][::-1]
     return (*((*hidden, start) for start, hidden in first), tuple(end))
+
+
+build = NodeBottleneck
