@@ -29,6 +29,7 @@ from raybead.config.loss import (
     Losses,
     MseLoss,
     SinkhornLoss,
+    refuse_misfit,
 )
 from raybead.config.model import (
     MODEL_PRESETS,
@@ -85,4 +86,5 @@ __all__ = [
     "dump_job",
     "load_job",
     "parse_job",
+    "refuse_misfit",
 ]
