@@ -41,9 +41,7 @@ def loss_rows() -> list[list[str]]:
     rows = []
     for term in get_args(get_args(Loss)[0]):
         says = " ".join((term.__doc__ or "").split("\n\n")[0].split())
-        rows.append(
-            [_kind(term), says, ", ".join(sorted(term.needs)) or "nothing"]
-        )
+        rows.append([_kind(term), says, ", ".join(sorted(term.needs)) or "nothing"])
     return [*rows, ["vae", "Short for a reconstruction (mse) and beta times kl.", "posterior"]]
 
 

@@ -54,6 +54,8 @@ class _Transport(Term):
     needs = frozenset({"momenta"})
     radius: PositiveFloat = 1.0
     """R that angular distances are divided by."""
+    beta: PositiveFloat = 1.0
+    """Power of the angular distances."""
 
 
 class EmdLoss(_Transport):

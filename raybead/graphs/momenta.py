@@ -35,7 +35,7 @@ class Momenta:
     """[N] azimuth, radians, in any turn; of jet-axis features less the axis's"""
 
 
-def momenta_of(kind: FeatureSet, x_NF: Tensor) -> Momenta:
+def momenta_of(kind: FeatureSet, x_NF: Tensor, pt_power: float = 1.0) -> Momenta:
     """Momenta of node features: what :func:`raybead.graphs.node_features` was made of.
 
     Above 0.01 GeV exactly, which is every constituent there is. A pT below, as only a model
@@ -48,12 +48,14 @@ def momenta_of(kind: FeatureSet, x_NF: Tensor) -> Momenta:
     Args:
         kind: which features.
         x_NF: [N, F] unscaled.
+        pt_power: that ``jet-axis`` has raised pT to.
     """
     columns = x_NF.clamp(-_MOST, _MOST).unbind(dim=1)
     match kind:
         case "jet-axis":
-            pt_N = _above_zero(columns[2])
-            d_eta, d_phi = ((arm / pt_N).clamp(-math.pi, math.pi) for arm in columns[:2])
+            weight_N = _above_zero(columns[2])
+            d_eta, d_phi = ((arm / weight_N).clamp(-math.pi, math.pi) for arm in columns[:2])
+            pt_N = weight_N if pt_power == 1 else weight_N ** (1 / pt_power)
             return Momenta(pt_N, d_eta, d_phi)
         case "cartesian" | "p4":
             px, py, pz = columns[:3]
@@ -88,7 +90,7 @@ def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
     if beyond_N.any():
         within_NF = scaling.invert(x_NS.masked_fill(beyond_N, 0.0))
         x_NF = torch.where(beyond_N, x_NF.detach(), within_NF)
-    return momenta_of(graph.features, x_NF)
+    return momenta_of(graph.features, x_NF, graph.pt_power)
 
 
 def _above_zero(pt_N: Tensor) -> Tensor:

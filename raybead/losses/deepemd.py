@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from raybead.config import DeepEmdLoss
 from raybead.errors import TrainingError
-from raybead.graphs.momenta import Momenta
+from raybead.graphs import JetBatch, Momenta
 from raybead.losses.ground import Block, blocks, collected, in_double
+from raybead.losses.space import Space, Term
+from raybead.models import Output
 
 _PAIRS = {"cpu": 1 << 15, "cuda": 1 << 22}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
@@ -24,6 +27,22 @@ _DOUBTFUL = 1e-5
 _MOST_STEPS = 60
 _SHORT = 0.99
 """Share of the way to the nearest bound that a step goes."""
+
+
+def build(config: DeepEmdLoss, space: Space) -> Term:
+    """The term of a job."""
+
+    def term(output: Output, _batch: JetBatch) -> Tensor:
+        return deepemd(
+            space.momenta(output.reconstruction_NF),
+            space.momenta(output.target_NF),
+            output.ptr,
+            radius=config.radius,
+            beta=config.beta,
+            regulariser=config.regulariser,
+        )
+
+    return term
 
 
 def deepemd(

@@ -8,8 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raybead.graphs.momenta import Momenta
+from raybead.config import SinkhornLoss
+from raybead.graphs import JetBatch, Momenta
 from raybead.losses.ground import Block, blocks, collected, in_double
+from raybead.losses.space import Space, Term
+from raybead.models import Output
 
 _PAIRS = {"cpu": 1 << 15, "cuda": 1 << 24}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
@@ -19,6 +22,23 @@ _STRIDE = 1.8
 _HELD = 5
 """Iterations between two exponentials of all pairs."""
 _TINY = 1e-300
+
+
+def build(config: SinkhornLoss, space: Space) -> Term:
+    """The term of a job."""
+
+    def term(output: Output, _batch: JetBatch) -> Tensor:
+        return sinkhorn(
+            space.momenta(output.reconstruction_NF),
+            space.momenta(output.target_NF),
+            output.ptr,
+            radius=config.radius,
+            beta=config.beta,
+            epsilon=config.epsilon,
+            iterations=config.iterations,
+        )
+
+    return term
 
 
 def sinkhorn(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from raybead.config import Graph
-from raybead.graphs import JetBatch, Scaling
-from raybead.models import Output
+from raybead.graphs import JetBatch, Momenta, Scaling, unscaled_momenta
+from raybead.models import Output, at_least_single
 
 Term = Callable[[Output, JetBatch], Tensor]
 """[B] losses of the jets of a batch."""
@@ -25,3 +25,7 @@ class Space:
     """That the features went through."""
     device: torch.device | str = "cpu"
     """Where the jets will be."""
+
+    def momenta(self, x_NS: Tensor) -> Momenta:
+        """Of features as a model takes and gives them."""
+        return unscaled_momenta(self.graph, self.scaling, at_least_single(x_NS))
