@@ -13,6 +13,7 @@ from raybead.config.data import (
     Source,
 )
 from raybead.config.download import ZENODO_API, Download
+from raybead.config.emd import Emd
 from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
 from raybead.config.graph import Graph
 from raybead.config.hunt import Hunt, Score
@@ -51,6 +52,7 @@ __all__ = [
     "Data",
     "DeepEmdLoss",
     "Download",
+    "Emd",
     "EmdLoss",
     "EmdNetworkLoss",
     "FeatureSet",
