@@ -98,6 +98,11 @@ def wrapped(angle: Tensor) -> Tensor:
     return angle - 2 * math.pi * torch.round(angle.detach() / (2 * math.pi))
 
 
+def sliced_of(pairs: PairGraph) -> Tensor:
+    """[B] sliced distances of pairs."""
+    return sliced_distance(pairs.position_N2, pairs.share_N * pairs.flag_N, pairs.ptr)
+
+
 class _Side(NamedTuple):
     """Shares and centroids of one side's jets."""
 
@@ -157,7 +162,7 @@ class EmdNetwork(nn.Module):
 
     def _distance(self, ours: Clouds, theirs: Clouds) -> Tensor:
         pairs = pair_graph(ours, theirs, self.config.radius)
-        sliced_B = sliced_distance(pairs.position_N2, pairs.share_N * pairs.flag_N, pairs.ptr)
+        sliced_B = sliced_of(pairs)
         # Nothing about who is near whom changes with the signs of the flags, at first.
         edges = nearest_neighbours(_input(pairs, 1.0), pairs.ptr, self.config.neighbours)
         both = [self._number(pairs, sign, edges) for sign in (1.0, -1.0)]

@@ -62,4 +62,6 @@ class NeighbourEdgeConv(nn.Module):
     @staticmethod
     def _even(counts_T: Tensor) -> bool:
         """Whether all nodes have as many edges, and have some."""
-        return len(counts_T) > 0 and bool(counts_T[0] > 0) and bool((counts_T == counts_T[0]).all())
+        return (
+            len(counts_T) > 0 and bool(counts_T[0] > 0) and bool((counts_T == counts_T[0]).all())
+        )

@@ -53,7 +53,8 @@ def _squares(x_GnF: Tensor, rows: slice) -> Tensor:
     """[G, rows, n] squared distances, by one product of matrices.
 
     In double precision and seen from one of the nodes: what cancels then is below what single
-    precision can tell apart, and whole numbers stay whole. Differences themselves would take some ten times as long.
+    precision can tell apart, and whole numbers stay whole. Differences themselves would take
+    some ten times as long.
     """
     x_GnF = x_GnF.double()
     x_GnF = x_GnF - x_GnF[:, :1]
