@@ -75,6 +75,7 @@ _verb("train", "Train the model on background, after preparing what isn't yet.")
 _verb("score", "Score both samples, after training what isn't yet.")
 _verb("hunt", "Cut on the score and hunt the bump, after scoring what isn't yet.")
 run = _verb("run", "Do the whole job, and write the report.")
+_verb("train-emd", "Train a network for the energy mover's distance on background jets.")
 
 
 @app.command

@@ -20,6 +20,8 @@ def show_run(run: Folder, console: Console) -> None:
         raise RunError(f"{run}: no run in it")
     stages = [("events/background", "events/search"), ("model",), ("scores",), ("hunt",)]
     rows = [_stage_row(run, name) for group in stages for name in group]  # type: ignore[arg-type]
+    if _done(run, "emd"):  # a stage of its own, which a hunt doesn't need
+        rows.append(_stage_row(run, "emd"))
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
     if is_current(run, "hunt"):
         _show_hunt((run / "hunt").read_json("result.json"), console)
@@ -56,6 +58,12 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
             )
         case "figures":
             return facts["page"]
+        case "emd":
+            found = facts["agreement"]["all"]["learned"]
+            return (
+                f"learned energy mover's distance, correlation {found['pearson']:.4f} with the"
+                f" exact one on {found['pairs']} held-out pairs: {facts['page']}"
+            )
 
 
 def p_text(found: dict[str, Any]) -> str:

@@ -12,12 +12,20 @@ from raybead.config import FileSource, Job, dump_job, parse_job
 from raybead.console import Console, Tick
 from raybead.distributed.session import Cluster, session
 from raybead.errors import RunError
-from raybead.events import EventSample, Piece
-from raybead.report import write_report
+from raybead.events import EventSample, Piece, table_bytes
+from raybead.report import write_emd_report, write_report
 from raybead.storage import JOB, Folder, Role, Stage
 
-Verb = Literal["prepare", "train", "score", "hunt", "run"]
-LAST_STEP: dict[Verb, int] = {"prepare": 2, "train": 3, "score": 4, "hunt": 5, "run": 6}
+Verb = Literal["prepare", "train", "score", "hunt", "run", "train-emd"]
+STEPS: dict[Verb, tuple[int, ...]] = {
+    "prepare": (0, 1),
+    "train": (0, 1, 2),
+    "score": (0, 1, 2, 3),
+    "hunt": (0, 1, 2, 3, 4),
+    "run": (0, 1, 2, 3, 4, 5),
+    "train-emd": (0, 6),
+}
+"""Places of a verb's steps among all."""
 METRICS = "metrics.json"
 PAGE = "report.html"
 
@@ -32,6 +40,7 @@ class Stages:
     scores: Stage
     hunt: Stage
     report: Stage
+    emd: Stage
 
     def events(self) -> tuple[tuple[Role, Stage], ...]:
         """The stages that prepare events, by role."""
@@ -93,7 +102,18 @@ class Stages:
             },
         )
         report = Stage(run, "figures", {"hunt": hunt.key, "model": model.key})
-        return cls(background, search, model, scores, hunt, report)
+        emd = Stage(
+            run,
+            "emd",
+            {
+                "events": background.key,
+                "emd": job.emd.model_dump(
+                    mode="json", exclude={"workers", "use_gpu", "max_failures"}
+                ),
+                "seed": job.seed,
+            },
+        )
+        return cls(background, search, model, scores, hunt, report, emd)
 
 
 Pieces = Mapping[Role, list[tuple[Piece, ...]]]
@@ -167,7 +187,7 @@ def execute(
         if stage.why_stale() is not None
     }
     every = _steps(job, stages, pieces, console)
-    steps = every[: LAST_STEP[verb]]
+    steps = [every[place] for place in STEPS[verb]]
     if pieces:
         both = (source for sample in samples.values() for source in sample.sources)
         for note in EventSample(tuple(both)).notes():
@@ -222,6 +242,7 @@ def _steps(
         ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
         ("hunt", stages.hunt, lambda _, tick: _hunt(job, stages, tick)),
         ("report", stages.report, lambda _, tick: _report(job, stages, tick)),
+        ("train-emd", stages.emd, lambda cluster, tick: _emd(job, stages, cluster, tick)),
     ]
 
 
@@ -280,6 +301,26 @@ def _report(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     run.write(PAGE, write_report(job, run, stages.report.beside))
     tick(1, 1, "page")
     return {"page": f"{run}/{PAGE}"}
+
+
+def _emd(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.emd import emd_targets, train_emd
+
+    def on_epoch(note: dict[str, Any]) -> None:
+        remark = f"epochs, loss {note['train']:.4g}, validation {note['validation']:.4g}"
+        tick(note["epoch"] + 1, note["epochs"], remark)
+
+    beside = stages.emd.beside
+    targets, resume = beside / "targets", beside / "resume"
+    emd_targets(stages.background.folder, job.emd, job.seed, targets, tick)
+    bundle, metrics, held_out = train_emd(job.emd, job.seed, targets, resume, cluster, on_epoch)
+    for folder in (targets, resume):
+        folder.delete()
+    bundle.save(beside)
+    beside.write_json(METRICS, metrics)
+    beside.write("held_out.parquet", table_bytes(held_out))
+    write_emd_report(job, held_out, metrics, bundle.summary, beside)
+    return {**bundle.summary, "page": f"{stages.emd.folder}/{PAGE}"}
 
 
 def _refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:

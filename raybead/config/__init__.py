@@ -13,6 +13,7 @@ from raybead.config.data import (
     Source,
 )
 from raybead.config.download import ZENODO_API, Download
+from raybead.config.emd import Emd
 from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
 from raybead.config.graph import Graph
 from raybead.config.hunt import Hunt, Score
@@ -54,6 +55,7 @@ __all__ = [
     "DeepEmdLoss",
     "DistanceLoss",
     "Download",
+    "Emd",
     "EmdLoss",
     "EmdNetworkLoss",
     "FeatureSet",

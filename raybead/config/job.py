@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
 from raybead.config.data import Data
+from raybead.config.emd import Emd
 from raybead.config.graph import Graph
 from raybead.config.hunt import Hunt, Score
 from raybead.config.jets import Jets, Prepare
@@ -39,6 +40,7 @@ class Job(Section):
     train: Train = Train()
     score: Score = Score()
     hunt: Hunt = Hunt()
+    emd: Emd = Emd()
 
     @model_validator(mode="after")
     def _model_and_loss_fit(self) -> Job:

@@ -18,7 +18,9 @@ JOB = "job.toml"
 LAYOUT = 3
 """Raised when a stage's files change their form, so that older ones are made anew."""
 
-StageName = Literal["events/background", "events/search", "model", "scores", "hunt", "figures"]
+StageName = Literal[
+    "events/background", "events/search", "model", "scores", "hunt", "figures", "emd"
+]  # fmt: skip
 Role = Literal["background", "search"]
 
 

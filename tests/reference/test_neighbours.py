@@ -41,7 +41,7 @@ def test_a_node_is_its_own_nearest_and_far_jets_keep_their_digits():
     ptr = torch.tensor([0, 30])
     edges = nearest_neighbours(x, ptr, 4)
     assert (edges[0].view(30, 4)[:, 0] == torch.arange(30)).all()
-    # Whole numbers far away: what cancels there would reorder the neighbours.
+    # Whole numbers far away: what cancels in single precision would reorder the neighbours.
     far = (x * 2**10).round().float() + 2.0**22
     assert torch.equal(
         nearest_neighbours(far, ptr, 4), nearest_neighbours((far - 2.0**22), ptr, 4)

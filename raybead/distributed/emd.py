@@ -1,0 +1,197 @@
+"""The learned energy mover's distance: exact targets on Ray Data, the network on Ray Train."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.train.torch
+import torch
+
+from raybead.config import Emd
+from raybead.distributed.board import Board, post
+from raybead.distributed.session import Cluster
+from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
+from raybead.distributed.workers import Epochs, RayTeam, leave_state, take_up, train_together
+from raybead.errors import RaybeadError, StorageError
+from raybead.events import read_parquet, table_bytes
+from raybead.models.emd_bundle import EmdBundle
+from raybead.models.emd_network import EmdNetwork
+from raybead.preparing import JetPool, files_of, make_pairs, pool_of
+from raybead.storage import Folder
+from raybead.training.emd import EmdTrainer, JetPairs, agreement, measured, split_of
+
+PAIRS_A_WORKER = 8
+"""Pairs of a batch that make a further CPU worker worth while."""
+
+
+def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Tick) -> None:
+    """Make the pairs of jets and their exact distances.
+
+    Files that an earlier try left are kept: they hold what would be written again.
+
+    Args:
+        events: prepared background.
+        config: which pairs.
+        seed: the job's.
+        folder: that the files go to.
+        tick: told of files done.
+
+    Raises:
+        InputError: the background is too small.
+        StorageError: files can't be written.
+        RunError: workers died again and again.
+    """
+    names = files_of(config)
+    done = set(folder.names(".parquet"))
+    missing = [number for number, name in enumerate(names) if name not in done]
+    finished = len(names) - len(missing)
+    tick(finished, len(names), "files of pairs")
+    if not missing:
+        return
+    pool = _pool.remote(events, config, seed)
+    result_of(_fault_of.remote(pool))
+    found = outcomes(
+        len(missing),
+        _make,
+        fn_kwargs={
+            "numbers": missing,
+            "pool": [pool],  # in a list, so that tasks ask for it rather than Ray Data
+            "config": config,
+            "seed": seed,
+            "folder": folder,
+        },
+        num_cpus=1,
+        max_retries=2,
+    )
+    for _ in found:
+        finished += 1
+        tick(finished, len(names), "files of pairs")
+    unseen = set(names) - set(folder.names(".parquet"))
+    if unseen:
+        raise StorageError(
+            f"{folder}: {len(unseen)} of {len(names)} files that workers wrote aren't there:"
+            " this machine and the workers don't share the folder; give output as a URI"
+        )
+
+
+@ray.remote
+@told
+def _pool(events: Folder, config: Emd, seed: int) -> JetPool:
+    return pool_of(events, config, seed)
+
+
+@ray.remote(num_cpus=0)
+def _fault_of(pool: Any) -> Any:
+    """A fault alone: the jets stay where they are, off the machine that asks."""
+    return None if isinstance(pool, JetPool) else pool
+
+
+def _make(
+    pieces: pa.Table,
+    *,
+    numbers: list[int],
+    pool: list[Any],
+    config: Emd,
+    seed: int,
+    folder: Folder,
+) -> pa.Table:
+    jets: JetPool = ray.get(pool[0])
+
+    def make(piece: int) -> int:
+        number = numbers[piece]
+        table = make_pairs(jets, config, seed, number)
+        folder.write(files_of(config)[number], table_bytes(table))
+        return len(table)
+
+    return attempt(pieces, make)
+
+
+def train_emd(
+    config: Emd, seed: int, targets: Folder, resume: Folder, cluster: Cluster, on_epoch: Epochs
+) -> tuple[EmdBundle, dict[str, Any], pa.Table]:
+    """Train the network on pairs with exact distances.
+
+    Args:
+        config: the network, and how it is trained.
+        seed: the job's.
+        targets: what :func:`emd_targets` wrote.
+        resume: where state is kept while training goes on.
+        cluster: that the workers run on.
+        on_epoch: told of every epoch.
+
+    Returns:
+        The bundle of the best epoch; metrics, the history and the agreement with exact distances
+        on held-out pairs; and these pairs, a row each: exact, learned and sliced distance.
+
+    Raises:
+        TrainingError: the loss diverges, workers don't fit the cluster, or are lost too often.
+    """
+    outcome, workers = train_together(
+        _train_worker,
+        {"config": config.model_dump(mode="json"), "seed": seed, "targets": targets},
+        config.train,
+        "emd",
+        PAIRS_A_WORKER,
+        resume,
+        cluster,
+        on_epoch,
+    )
+    held_out = pa.table(outcome["held_out"])
+    metrics = {"history": outcome["history"], "agreement": agreement(held_out)}
+    bundle = EmdBundle(
+        config,
+        {name: torch.tensor(array) for name, array in outcome["weights"].items()},
+        outcome["summary"] | workers | {"agreement": metrics["agreement"]},
+    )
+    return bundle, metrics, held_out
+
+
+def _train_worker(given: dict[str, Any]) -> dict[str, Any]:
+    """What each worker runs. Errors that a user can mend come back as values."""
+    try:
+        config = Emd.model_validate(given["config"])
+        return _train_here(config, given["seed"], given["targets"], given["board"])
+    except RaybeadError as error:
+        return {"fault": str(error)}
+
+
+def _train_here(config: Emd, seed: int, targets: Folder, board: Board) -> dict[str, Any]:
+    table = pa.concat_tables(
+        [read_parquet(targets.read(name), f"{targets}/{name}") for name in files_of(config)]
+    )
+    pairs, split = JetPairs.of(table), split_of(table.column("side").to_pylist())
+    torch.manual_seed(seed)
+    device = ray.train.torch.get_device()
+    network = EmdNetwork(config).to(device)
+    wrapped = ray.train.torch.prepare_model(network)
+    team = RayTeam(device)
+    trainer = EmdTrainer(network, pairs, split, config, seed, team=team, wrapped=wrapped)
+    take_up(trainer)
+    for record in trainer.epochs():
+        if team.rank == 0:
+            post(board, {**asdict(record), "epochs": config.epochs})
+        leave_state(trainer, team.rank)
+    if team.rank != 0:
+        return {}
+    progress = trainer.progress
+    network.load_state_dict(progress.best_weights)
+    held_out = table.select(["pair", "kind", "emd"]).take(split.test.numpy())
+    found = measured(network.eval(), pairs.select(split.test))
+    return {
+        "weights": {name: tensor.cpu().numpy() for name, tensor in progress.best_weights.items()},
+        "history": [asdict(record) for record in progress.history],
+        "held_out": {
+            **{name: np.asarray(held_out.column(name)) for name in held_out.column_names},
+            **found,
+        },
+        "summary": {
+            "epochs": progress.epoch,
+            "best_epoch": progress.best_epoch + 1,
+            "validation_loss": progress.best_loss,
+            "pairs": dict(zip(split._fields, map(len, split), strict=True)),
+        },
+    }
