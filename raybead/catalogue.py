@@ -63,8 +63,8 @@ def reconstruction_kinds() -> list[str]:
 
 
 def _fits(model: Model, kind: str, with_kl: bool) -> bool:
-    terms = [{"kind": kind, **({"bundle": "emd"} if kind == "emd-network" else {})}]
-    losses = TypeAdapter(Losses).validate_python(terms + [{"kind": "kl"}] * with_kl)
+    terms = [{"kind": kind}] + [{"kind": "kl"}] * with_kl
+    losses = TypeAdapter(Losses).validate_python(terms)
     try:
         refuse_misfit(model, losses, Graph())
     except ValueError:

@@ -85,8 +85,9 @@ class EmdNetworkLoss(Term):
 
     kind: Literal["emd-network"]
     needs = frozenset({"momenta"})
-    bundle: str
-    """Folder of the network: ``OUTPUT/NAME/emd`` of the job that trained it."""
+    bundle: str | None = None
+    """Folder of the network, ``OUTPUT/NAME/emd`` of the job that trained it; this job's own if
+    not given."""
 
 
 Loss = Annotated[

@@ -1,6 +1,7 @@
 """Rows to jet graphs: packed nodes and offsets, features, scaling."""
 
 from raybead.config import NAMES, FeatureSet
+from raybead.graphs.clouds import Clouds
 from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
 from raybead.graphs.features import node_features
 from raybead.graphs.jetbatch import JetBatch
@@ -11,6 +12,7 @@ from raybead.graphs.tiles import Tile, tiles
 __all__ = [
     "COLUMNS",
     "NAMES",
+    "Clouds",
     "FeatureSet",
     "JetBatch",
     "JetFacts",
