@@ -14,7 +14,7 @@ from raybead.config.data import (
 )
 from raybead.config.download import ZENODO_API, Download
 from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
-from raybead.config.hunt import Hunt, Score
+from raybead.config.hunt import Combination, ComplexityKind, Hunt, Score, Stored
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
 from raybead.config.model import (
@@ -35,6 +35,8 @@ __all__ = [
     "Chain",
     "ChamferLoss",
     "Columns",
+    "Combination",
+    "ComplexityKind",
     "Data",
     "Download",
     "EdgeNetModel",
@@ -58,6 +60,7 @@ __all__ = [
     "Score",
     "SoftDrop",
     "Source",
+    "Stored",
     "Substructure",
     "Train",
     "dump_job",
