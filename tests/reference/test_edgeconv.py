@@ -121,7 +121,9 @@ def test_no_nodes_at_all(aggregation, norm, last_relu, ptr):
     out.sum().backward()
     assert out.shape == (0, 2)
     assert x.grad.shape == (0, 3)
-    assert all((weight.grad == 0).all() for weight in layer.parameters() if weight.grad is not None)
+    assert all(
+        (weight.grad == 0).all() for weight in layer.parameters() if weight.grad is not None
+    )
 
 
 @pytest.mark.usefixtures("pairs_by")
