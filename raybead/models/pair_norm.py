@@ -56,13 +56,13 @@ def _remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, seen: Tensor
 
 class _SumOverWorkers(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, part: Tensor) -> Tensor:
+    def forward(_: Any, part: Tensor) -> Tensor:
         total = part.clone()
         torch.distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
         total = grad.clone()
         torch.distributed.all_reduce(total)
         return total

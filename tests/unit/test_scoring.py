@@ -49,7 +49,7 @@ def losses_of(n=50, seed=1):
     columns = {"event": np.arange(n), "truth": pa.nulls(n, pa.int8())}
     for jet in (1, 2):
         columns[f"n_j{jet}"] = rng.integers(20, 90, n)
-        for name in ("m", "loss", "width", "moment", "tau21"):
+        for name in ("m", "loss", "constant", "width", "moment", "tau21"):
             columns[f"{name}_j{jet}"] = rng.uniform(0.1, 2, n)
     return pa.table(columns)
 
