@@ -11,7 +11,7 @@ from torch import Tensor
 from raybead.graphs.momenta import Momenta
 from raybead.losses.ground import Block, blocks, collected, in_double
 
-_PAIRS = {"cpu": 1 << 15, "cuda": 1 << 24}
+_PAIRS = {"cpu": 1 << 17, "cuda": 1 << 24}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
 
 _STRIDE = 1.8
