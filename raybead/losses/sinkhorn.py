@@ -43,7 +43,7 @@ def sinkhorn(
 
     Potentials are renewed in turns, in double precision. The smoothing falls from the largest cost
     to epsilon over the first half of the iterations and stays there, where every step but the
-    last goes too far on purpose (arXiv:1711.01851), which takes a tenth of the iterations. The
+    last goes too far on purpose (arXiv:1711.01851), which takes a fraction of the iterations. The
     smaller epsilon, the more iterations are needed. The value is that of the dual problem, whose
     slope by the potentials vanishes at its optimum: so its gradient is that by costs and shares
     with the potentials held, and no iteration is kept for the backward pass.
