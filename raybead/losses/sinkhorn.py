@@ -32,7 +32,7 @@ def sinkhorn(
     epsilon: float = 0.01,
     iterations: int = 50,
 ) -> Tensor:
-    r"""[B] Sinkhorn divergence (arXiv:1810.08278, eq. 3) of pairs of jets of one momentum.
+    r"""[B] Sinkhorn divergence (arXiv:1810.08278) of pairs of jets of one momentum.
 
     .. math:: S_\epsilon(a, b) = OT_\epsilon(a, b)
               - \tfrac{1}{2} OT_\epsilon(a, a) - \tfrac{1}{2} OT_\epsilon(b, b)
