@@ -91,6 +91,14 @@ def show(run: Annotated[str, Parameter(help="A run's folder or URI.")], /) -> No
     show_run(Folder.at(run), Console())
 
 
+@app.command
+def models() -> None:
+    """List the models and losses there are, and which fit one another."""
+    from raybead.catalogue import show_catalogue
+
+    show_catalogue(Console())
+
+
 @app.command(name="inspect")
 def inspect_files(
     path: Annotated[str, Parameter(help="A file, folder, pattern, or URI.")],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from raybead.config import FileSource, Job, dump_job, parse_job
+from raybead.config import EmdNetworkLoss, FileSource, Job, Loss, dump_job, parse_job
 from raybead.console import Console, Tick
 from raybead.distributed.session import Cluster, session
 from raybead.errors import RunError
@@ -54,6 +55,7 @@ class Stages:
             InputError: an input isn't there.
         """
         run = run_folder(job)
+        job = with_networks(job)
         jets = job.jets.model_dump(mode="json")
 
         def events(role: Role) -> Stage:
@@ -75,7 +77,7 @@ class Stages:
                 "events": background.key,
                 "graph": job.graph.model_dump(mode="json"),
                 "model": job.model.model_dump(mode="json"),
-                "loss": [term.model_dump(mode="json") for term in job.loss],
+                "loss": [_what_decides(term) for term in job.loss],
                 # Who does the work doesn't decide what comes of it.
                 "train": job.train.model_dump(
                     mode="json", exclude={"workers", "use_gpu", "max_failures"}
@@ -136,9 +138,46 @@ def run_folder(job: Job) -> Folder:
     ``ray job submit --working-dir`` runs in a copy that Ray throws away: there a relative output
     is taken from the home folder instead, so that it survives and can be resumed.
     """
-    relative = "://" not in job.output and not Path(job.output).is_absolute()
+    return _at_home(job.output) / job.name
+
+
+def _at_home(path: str) -> Folder:
+    relative = "://" not in path and not Path(path).is_absolute()
     home = relative and in_throwaway_folder()
-    return Folder.at(str(Path.home() / job.output) if home else job.output) / job.name
+    return Folder.at(str(Path.home() / path) if home else path)
+
+
+def with_networks(job: Job) -> Job:
+    """The job with the whole paths of trained networks that its loss asks for."""
+
+    def whole(term: Loss) -> Loss:
+        if not isinstance(term, EmdNetworkLoss):
+            return term
+        found = run_folder(job) / "emd" if term.bundle is None else _at_home(term.bundle)
+        return term.model_copy(update={"bundle": found.uri})
+
+    return job.model_copy(update={"loss": tuple(map(whole, job.loss))})
+
+
+def _refuse_missing_networks(job: Job) -> None:
+    for term in with_networks(job).loss:
+        if isinstance(term, EmdNetworkLoss):
+            from raybead.models import EmdBundle
+
+            EmdBundle.load(Folder.at(str(term.bundle)))
+
+
+def _what_decides(term: Loss) -> dict[str, Any]:
+    """What of a term decides its values: of a network its weights, wherever they lie."""
+    if not isinstance(term, EmdNetworkLoss):
+        return term.model_dump(mode="json")
+    from raybead.models import WEIGHTS  # torch takes seconds, and few jobs need it here
+
+    assert term.bundle is not None
+    weights = Folder.at(term.bundle)
+    known = weights.exists(WEIGHTS)
+    digest = hashlib.sha256(weights.read(WEIGHTS)).hexdigest() if known else None
+    return {**term.model_dump(mode="json", exclude={"bundle"}), "weights": digest}
 
 
 def in_throwaway_folder() -> bool:
@@ -173,6 +212,8 @@ def execute(
     """
     stages = Stages.of(job)
     run = run_folder(job)
+    if verb not in ("prepare", "train-emd"):
+        _refuse_missing_networks(job)
     if in_throwaway_folder():
         console.say(f"the run is kept in {run}")
     _refuse_foreign(run, job, overwrite)
@@ -271,7 +312,8 @@ def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
 
     stage = stages.model
     resume = stage.beside / "resume"
-    bundle, metrics = train(job, stages.background.folder, resume, cluster, on_epoch)
+    located = with_networks(job)
+    bundle, metrics = train(located, stages.background.folder, resume, cluster, on_epoch)
     resume.delete()
     bundle.save(stage.beside)
     stage.beside.write_json(METRICS, metrics)

@@ -22,6 +22,7 @@ from raybead.config.job import Job, dump_job, load_job, parse_job
 from raybead.config.loss import (
     ChamferLoss,
     DeepEmdLoss,
+    DistanceLoss,
     EmdLoss,
     EmdNetworkLoss,
     KlLoss,
@@ -29,6 +30,7 @@ from raybead.config.loss import (
     Losses,
     MseLoss,
     SinkhornLoss,
+    refuse_misfit,
 )
 from raybead.config.model import (
     MODEL_PRESETS,
@@ -51,6 +53,7 @@ __all__ = [
     "Columns",
     "Data",
     "DeepEmdLoss",
+    "DistanceLoss",
     "Download",
     "Emd",
     "EmdLoss",
@@ -85,4 +88,5 @@ __all__ = [
     "dump_job",
     "load_job",
     "parse_job",
+    "refuse_misfit",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import (
+    PositiveFloat,
     PositiveInt,
     ValidationInfo,
     field_validator,
@@ -34,6 +35,9 @@ class Graph(Section):
     """jet-axis: (pT d-eta, pT d-phi, pT); cartesian: (px, py, pz); cylindrical: (pT, eta, phi);
     p4: (px, py, pz, E); p4-cylindrical: (pT, eta, phi, m); p4-btag: (pT, eta, phi, b-tag of the
     jet). Constituents are massless: m is 0, and (pT, eta, phi) is the whole four-momentum."""
+    pt_power: PositiveFloat = 1.0
+    """a of jet-axis, whose features are then (pT^a d-eta, pT^a d-phi, pT^a): how much the hard
+    constituents count."""
     nodes: PositiveInt | Literal["all"] = 30
     """Constituents that become nodes, leading in pT."""
     scaling: ScalingChoice = "standard"
@@ -54,6 +58,12 @@ class Graph(Section):
         if "features" in info.data:  # or that fault is said already
             check_columns(info.data["features"], _by_column(scaling))
         return scaling
+
+    @model_validator(mode="after")
+    def _power_of_jet_axis(self) -> Graph:
+        if self.pt_power != 1 and self.features != "jet-axis":
+            raise ValueError(f"pt_power goes with features jet-axis, not {self.features}")
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

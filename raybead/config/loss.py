@@ -28,6 +28,15 @@ class MseLoss(Term):
     kind: Literal["mse"]
 
 
+class DistanceLoss(Term):
+    """Mean over a jet's nodes of the length of the residual: to the first power, where mse has
+    the second."""
+
+    kind: Literal["distance"]
+    columns: tuple[str, ...] | None = None
+    """Features that count, by the names they have after scaling; all if not given."""
+
+
 class ChamferLoss(Term):
     """Squared distance of every particle to the nearest of the other jet, both ways."""
 
@@ -45,6 +54,8 @@ class _Transport(Term):
     needs = frozenset({"momenta"})
     radius: PositiveFloat = 1.0
     """R that angular distances are divided by."""
+    beta: PositiveFloat = 1.0
+    """Power of the angular distances."""
 
 
 class EmdLoss(_Transport):
@@ -74,12 +85,20 @@ class EmdNetworkLoss(Term):
 
     kind: Literal["emd-network"]
     needs = frozenset({"momenta"})
-    bundle: str
-    """Folder of the network: ``OUTPUT/NAME/emd`` of the job that trained it."""
+    bundle: str | None = None
+    """Folder of the network, ``OUTPUT/NAME/emd`` of the job that trained it; this job's own if
+    not given."""
 
 
 Loss = Annotated[
-    MseLoss | ChamferLoss | KlLoss | EmdLoss | SinkhornLoss | DeepEmdLoss | EmdNetworkLoss,
+    MseLoss
+    | DistanceLoss
+    | ChamferLoss
+    | KlLoss
+    | EmdLoss
+    | SinkhornLoss
+    | DeepEmdLoss
+    | EmdNetworkLoss,
     Field(discriminator="kind"),
 ]
 """A new term: its section here, and a file of its kind's name in ``raybead/losses``."""
@@ -124,6 +143,13 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
                 f"loss {term.kind} needs a posterior, and this {model.kind} has none; set"
                 " model.variational = true, or choose a variational preset"
             )
+        if isinstance(term, DistanceLoss):
+            for column in term.columns or ():
+                if column not in graph.scaled_columns:
+                    raise ValueError(
+                        f"loss distance: {column!r} is none of the model's features"
+                        f" {', '.join(graph.scaled_columns)}"
+                    )
         if "momenta" in term.needs and any("l2" in graph.chain(c) for c in NAMES[graph.features]):
             raise ValueError(
                 f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"

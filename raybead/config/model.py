@@ -99,7 +99,13 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
     "meta-layer": {"kind": "meta-layer", "input_norm": "batch"},
     "jet-bottleneck": {"kind": "jet-bottleneck"},
     "jet-bottleneck-vae": {"kind": "jet-bottleneck", "variational": True},
-    "jet-dense": {"kind": "jet-bottleneck", "layer": "dense", "encoder": ((128, 128),)},
+    "jet-dense": {
+        "kind": "jet-bottleneck",
+        "layer": "dense",
+        "encoder": ((256, 128),),
+        "head": (),
+        "latent": 4,
+    },
     "jet-gatv2": {"kind": "jet-bottleneck", "layer": "gatv2", "encoder": ((32,), (32,))},
     "jet-transformer": {
         "kind": "jet-bottleneck",

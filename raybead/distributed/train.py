@@ -24,7 +24,7 @@ from raybead.distributed.session import Cluster
 from raybead.errors import RaybeadError, TrainingError
 from raybead.events import read_parquet, row_count
 from raybead.graphs import COLUMNS, JetBatch, Scaling, collate
-from raybead.losses import JetLoss
+from raybead.losses import JetLoss, Space
 from raybead.models import Bundle, Recipe
 from raybead.storage import Folder
 from raybead.training import Trainer, reconstruction_histograms, split_by_event
@@ -187,10 +187,8 @@ def _train_here(job: Job, events: Folder, board: Board) -> dict[str, Any]:
     model = recipe.build().to(device)
     wrapped = ray.train.torch.prepare_model(model)
     team = _RayTeam(device)
-    loss = JetLoss(job.loss, job.graph, scaling, device)
-    trainer = Trainer(
-        model, jets, split, loss, job.train, job.seed, team=team, wrapped=wrapped
-    )
+    loss = JetLoss(job.loss, Space(job.graph, scaling, device))
+    trainer = Trainer(model, jets, split, loss, job.train, job.seed, team=team, wrapped=wrapped)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:

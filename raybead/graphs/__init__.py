@@ -1,22 +1,28 @@
 """Rows to jet graphs: packed nodes and offsets, features, scaling."""
 
 from raybead.config import NAMES, FeatureSet
+from raybead.graphs.clouds import Clouds
 from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
 from raybead.graphs.features import node_features
 from raybead.graphs.jetbatch import JetBatch
+from raybead.graphs.momenta import Momenta, momenta_of, unscaled_momenta
 from raybead.graphs.scaling import Scaling
 from raybead.graphs.tiles import Tile, tiles
 
 __all__ = [
     "COLUMNS",
     "NAMES",
+    "Clouds",
     "FeatureSet",
     "JetBatch",
     "JetFacts",
+    "Momenta",
     "Scaling",
     "Tile",
     "collate",
     "jet_facts",
+    "momenta_of",
     "node_features",
     "tiles",
+    "unscaled_momenta",
 ]

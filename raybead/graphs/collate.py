@@ -45,6 +45,7 @@ def collate(table: pa.Table, graph: Graph, generators: Sequence[str] | None = No
         np.repeat(jet["eta"].astype(np.float32), kept),
         np.repeat(jet["phi"].astype(np.float32), kept),
         np.repeat(_btags(jets), kept),
+        graph.pt_power,
     )
     events = table.column("event").to_numpy()
     per_event = n // len(events) if len(events) else 1

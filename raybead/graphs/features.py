@@ -19,6 +19,7 @@ def node_features(
     axis_eta: NDArray[np.float32],
     axis_phi: NDArray[np.float32],
     btag: NDArray[np.float32],
+    pt_power: float = 1.0,
 ) -> NDArray[np.float32]:
     """Features [T, F] of constituents.
 
@@ -31,11 +32,13 @@ def node_features(
         axis_eta: [T] pseudorapidity of the constituent's jet.
         axis_phi: [T] azimuth of the constituent's jet.
         btag: [T] b-tag of the constituent's jet.
+        pt_power: that ``jet-axis`` raises pT to.
     """
     match kind:
         case "jet-axis":
             d_phi = (phi - axis_phi + np.pi) % (2 * np.pi) - np.pi
-            columns = (pt * (eta - axis_eta), pt * d_phi, pt)
+            weight = pt if pt_power == 1 else pt**pt_power
+            columns = (weight * (eta - axis_eta), weight * d_phi, weight)
         case "cartesian":
             columns = (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta))
         case "cylindrical":

@@ -5,13 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raybead.graphs import tiles
+from raybead.config import ChamferLoss
+from raybead.graphs import JetBatch, tiles
+from raybead.losses.space import Space, Term
 from raybead.models import Output, at_least_single
 
 MAX_PAIRS = 1 << 18
 
 
-def chamfer(output: Output) -> Tensor:
+def build(_config: ChamferLoss, _space: Space) -> Term:
+    """The term of a job."""
+    return chamfer
+
+
+def chamfer(output: Output, _batch: JetBatch | None = None) -> Tensor:
     r"""[B] sum over particles of the squared distance to the nearest of the other set.
 
     .. math:: \sum_i \min_j |x_i - y_j|^2 + \sum_j \min_i |x_i - y_j|^2

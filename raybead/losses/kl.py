@@ -5,10 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from raybead.config import KlLoss
+from raybead.graphs import JetBatch
+from raybead.losses.space import Space, Term
 from raybead.models import Output, at_least_single
 
 
-def kl(output: Output) -> Tensor:
+def build(_config: KlLoss, _space: Space) -> Term:
+    """The term of a job."""
+    return kl
+
+
+def kl(output: Output, _batch: JetBatch | None = None) -> Tensor:
     r"""[B] KL divergence of a diagonal Gaussian posterior from N(0, 1) (arXiv:1312.6114, app. B).
 
     .. math:: \tfrac12 \sum_z (\mu_z^2 + \sigma_z^2 - \log \sigma_z^2 - 1)
@@ -23,4 +31,3 @@ def kl(output: Output) -> Tensor:
     if output.latent_ptr is None:
         return per_latent
     return torch.segment_reduce(per_latent, "mean", offsets=output.latent_ptr, axis=0, initial=0)
-

@@ -5,10 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from raybead.config import MseLoss
+from raybead.graphs import JetBatch
+from raybead.losses.space import Space, Term
 from raybead.models import Output, at_least_single
 
 
-def mse(output: Output) -> Tensor:
+def build(_config: MseLoss, _space: Space) -> Term:
+    """The term of a job."""
+    return mse
+
+
+def mse(output: Output, _batch: JetBatch | None = None) -> Tensor:
     """[B] mean over each jet's reconstructed nodes and features of the squared error."""
     per_node = (at_least_single(output.reconstruction_NF) - output.target_NF).square().mean(dim=1)
     return torch.segment_reduce(per_node, "mean", offsets=output.ptr, axis=0)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import Tensor
 
-from raybead.config import (
-    ChamferLoss,
-    DeepEmdLoss,
-    EmdLoss,
-    EmdNetworkLoss,
-    Graph,
-    KlLoss,
-    Loss,
-    MseLoss,
-    SinkhornLoss,
-)
-from raybead.graphs import JetBatch, Scaling
-from raybead.losses.chamfer import chamfer
-from raybead.losses.kl import kl
-from raybead.losses.mse import mse
-from raybead.losses.transport import Transport
+from raybead.config import Loss
+from raybead.graphs import JetBatch
+from raybead.losses.space import Space, Term
 from raybead.models import Output
-
-Term = Callable[[Output], Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,21 +28,15 @@ class LossValue:
 class JetLoss:
     """The loss of every jet of a batch, as a job file's ``[loss]`` says."""
 
-    def __init__(
-        self, losses: Sequence[Loss], graph: Graph, scaling: Scaling, device: str | torch.device
-    ) -> None:
+    def __init__(self, losses: Sequence[Loss], space: Space) -> None:
         """Set the terms up.
 
         Args:
             losses: the terms.
-            graph: features of the jets.
-            scaling: that the features went through.
-            device: that the jets will be on.
+            space: what the features mean.
         """
         self._weights = {config.kind: config.weight for config in losses}
-        self._terms: dict[str, Term] = {
-            config.kind: _term(config, graph, scaling, device) for config in losses
-        }
+        self._terms = {config.kind: build_term(config, space) for config in losses}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,19 +44,11 @@ class JetLoss:
         return tuple(self._terms)
 
     def __call__(self, output: Output, batch: JetBatch) -> LossValue:
-        del batch  # losses of this family need nothing beyond the output
-        terms = {name: term(output) for name, term in self._terms.items()}
+        terms = {name: term(output, batch) for name, term in self._terms.items()}
         parts = [self._weights[name] * term_B for name, term_B in terms.items()]
         return LossValue(torch.stack(parts).sum(dim=0), terms)
 
 
-def _term(config: Loss, graph: Graph, scaling: Scaling, device: str | torch.device) -> Term:
-    match config:
-        case MseLoss():
-            return mse
-        case ChamferLoss():
-            return chamfer
-        case KlLoss():
-            return kl
-        case EmdLoss() | SinkhornLoss() | DeepEmdLoss() | EmdNetworkLoss():
-            return Transport(config, graph, scaling, device)
+def build_term(config: Loss, space: Space) -> Term:
+    """The term of a section: what the file of its kind's name builds."""
+    return import_module(f"raybead.losses.{config.kind.replace('-', '_')}").build(config, space)

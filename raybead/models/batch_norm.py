@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed
-import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 
@@ -42,11 +43,21 @@ class TeamBatchNorm(nn.BatchNorm1d):
 
 
 def over_team(sums: Tensor) -> Tensor:
-    """The workers' sums added up, with a gradient where they have one."""
+    """The workers' sums added up, with the gradient that each then has in all."""
     if not (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1):
         return sums
-    if sums.requires_grad:
-        return torch.distributed.nn.functional.all_reduce(sums)
-    total = sums.clone()
-    torch.distributed.all_reduce(total)
-    return total
+    return _SumOverTeam.apply(sums)
+
+
+class _SumOverTeam(torch.autograd.Function):
+    @staticmethod
+    def forward(_: Any, part: Tensor) -> Tensor:
+        total = part.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        torch.distributed.all_reduce(total)
+        return total

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from torch import nn
 
-from raybead.config import JetBottleneckModel, MetaLayerModel, Model, NodeBottleneckModel
-from raybead.models.jet_bottleneck import JetBottleneck
-from raybead.models.meta_layer import MetaLayerAutoencoder
-from raybead.models.node_bottleneck import NodeBottleneck
+from raybead.config import Model
 
 
 def build_model(config: Model, features: int) -> nn.Module:
-    """The untrained model of a job file's ``[model]`` for ``features`` node features."""
-    match config:
-        case NodeBottleneckModel():
-            return NodeBottleneck(config, features)
-        case JetBottleneckModel():
-            return JetBottleneck(config, features)
-        case MetaLayerModel():
-            return MetaLayerAutoencoder(config, features)
+    """The untrained model of a job file's ``[model]``: what the file of its kind's name builds.
+
+    Args:
+        config: the section.
+        features: F, of a node.
+    """
+    module = import_module(f"raybead.models.{config.kind.replace('-', '_')}")
+    return module.build(config, features)

@@ -18,6 +18,8 @@ from raybead.models.latent import GaussianLatent, PointLatent
 from raybead.models.layers import NEEDS_EDGES, Stack, mlp
 from raybead.models.output import Output, at_least_single
 
+Pooling = Literal["mean", "sum", "max"]
+
 
 class JetBottleneck(nn.Module):
     """Layers over the jet's graph, pooled over nodes, a latent, a decoder of the leading D nodes.
@@ -28,7 +30,8 @@ class JetBottleneck(nn.Module):
 
     def __init__(self, config: JetBottleneckModel, features: int) -> None:
         super().__init__()
-        self.decode, self.features, self.pooling = config.decode, features, config.pooling
+        self.decode, self.features = config.decode, features
+        self.pooling: Pooling = config.pooling
         self.dense, self.needs_edges = config.layer == "dense", config.layer in NEEDS_EDGES
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
@@ -71,7 +74,10 @@ class JetBottleneck(nn.Module):
         return pooled(self.encoder(x_TI, batch.ptr, edges), batch.ptr, self.pooling)
 
 
-def pooled(nodes_TH: Tensor, ptr: Tensor, kind: Literal["mean", "sum", "max"]) -> Tensor:
+def pooled(nodes_TH: Tensor, ptr: Tensor, kind: Pooling) -> Tensor:
     """[B, H] over each jet's nodes, in a fixed order of summation; zeros for a jet of none."""
     nodes_TH = at_least_single(nodes_TH)
     return torch.segment_reduce(nodes_TH, kind, offsets=ptr, axis=0, initial=0)
+
+
+build = JetBottleneck

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from raybead.config import Autoencoder
@@ -42,7 +41,7 @@ class NodeLayer(nn.Module):
         super().__init__()
         self.nn = mlp((inside, *widths), last_relu=last_relu, norm=config.norm)
 
-    def forward(self, x_TI: Tensor, ptr: Tensor, edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, _ptr: Tensor, _edges: Tensor | None) -> Tensor:
         return self.nn(x_TI)
 
 
@@ -54,11 +53,14 @@ class PairLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = AllPairsEdgeConv(
-            inside, widths, last_relu=last_relu, aggregation=config.aggregation,
-            **({"norm": config.norm} if config.norm != "none" else {})
+            inside,
+            widths,
+            last_relu=last_relu,
+            aggregation=config.aggregation,
+            norm=config.norm,
         )
 
-    def forward(self, x_TI: Tensor, ptr: Tensor, edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor, _edges: Tensor | None) -> Tensor:
         return self.conv(x_TI, ptr)
 
 
@@ -75,7 +77,7 @@ class DynamicLayer(nn.Module):
         network = mlp((2 * inside, *widths), last_relu=last_relu, norm=config.norm)
         self.conv = EdgeConv(network, aggr=config.aggregation)
 
-    def forward(self, x_TI: Tensor, ptr: Tensor, edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor, _edges: Tensor | None) -> Tensor:
         return self.conv(x_TI, nearest_neighbours(x_TI.detach(), ptr, self.neighbours))
 
 
@@ -104,7 +106,7 @@ class AttentionLayer(nn.Module):
         after = [mlp(widths, last_relu=last_relu, norm=config.norm)] if more else []
         self.rest = nn.Sequential(*between, *norm, *after)
 
-    def forward(self, x_TI: Tensor, ptr: Tensor, edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, _ptr: Tensor, edges: Tensor | None) -> Tensor:
         assert edges is not None, "who builds the layers gives them their edges"
         return self.rest(self.conv(x_TI, edges))
 
@@ -148,9 +150,7 @@ class Stack(nn.Module):
         super().__init__()
         into = [inside, *(widths[-1] for widths in layers)]
         self.layers = nn.ModuleList(
-            graph_layer(
-                config, start, widths, last_relu=last_relu or place < len(layers) - 1
-            )
+            graph_layer(config, start, widths, last_relu=last_relu or place < len(layers) - 1)
             for place, (start, widths) in enumerate(zip(into, layers, strict=False))
         )
 
@@ -158,4 +158,3 @@ class Stack(nn.Module):
         for layer in self.layers:
             x_TF = layer(x_TF, ptr, edges)
         return x_TF
-

@@ -35,18 +35,17 @@ class EdgeMean(nn.Module):
         self.second = nn.Linear(hidden, hidden)
 
     def forward(self, x_TF: Tensor, u_TU: Tensor, ptr: Tensor) -> Tensor:
-        weight = self.first.weight
-        with torch.autocast(x_TF.device.type, enabled=False):
-            # As an EdgeConv of (x_i, u): its second half acts on differences, and u's are 0.
-            of_i, of_j, of_u = weight.split([self.features, self.features, self.context], dim=1)
-            as_edgeconv = torch.cat([of_i + of_j, of_u, of_j, torch.zeros_like(of_u)], dim=1)
-            return all_pairs_edgeconv(
-                torch.cat([x_TF, u_TU], dim=1).to(weight.dtype),
-                ptr,
-                [as_edgeconv, self.second.weight],
-                [self.first.bias, self.second.bias],
-                last_relu=True,
-            )
+        # As an EdgeConv of (x_i, u): its second half acts on differences, and u's are 0.
+        widths = [self.features, self.features, self.context]
+        of_i, of_j, of_u = self.first.weight.split(widths, dim=1)
+        as_edgeconv = torch.cat([of_i + of_j, of_u, of_j, torch.zeros_like(of_u)], dim=1)
+        return all_pairs_edgeconv(
+            torch.cat([x_TF, u_TU], dim=1),
+            ptr,
+            [as_edgeconv, self.second.weight],
+            [self.first.bias, self.second.bias],
+            last_relu=True,
+        )
 
 
 class MetaLayerAutoencoder(nn.Module):
@@ -77,3 +76,6 @@ class MetaLayerAutoencoder(nn.Module):
             latent=z_TZ,
             latent_ptr=batch.ptr,
         )
+
+
+build = MetaLayerAutoencoder

@@ -24,9 +24,7 @@ class NodeBottleneck(nn.Module):
     def __init__(self, config: NodeBottleneckModel, features: int) -> None:
         super().__init__()
         self.needs_edges = config.layer in NEEDS_EDGES
-        self.norm = (
-            TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
-        )
+        self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
         *before, last = config.encoder
         if config.variational:
@@ -71,6 +69,10 @@ def mirrored(inside: int, encoder: Sequence[Sequence[int]]) -> tuple[tuple[int, 
     *before, last = encoder
     between = [*(widths[:-1] for widths in before), last]
     into = [inside, *(widths[-1] for widths in before)]
-    *first, (_, end) = [(start, hidden[::-1]) for start, hidden in
-                        zip(into, between, strict=True)][::-1]
+    *first, (_, end) = [
+        (start, hidden[::-1]) for start, hidden in zip(into, between, strict=True)
+    ][::-1]
     return (*((*hidden, start) for start, hidden in first), tuple(end))
+
+
+build = NodeBottleneck

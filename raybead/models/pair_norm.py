@@ -49,9 +49,9 @@ def _remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, seen: Tensor
     assert norm.num_batches_tracked is not None
     assert norm.momentum is not None
     norm.num_batches_tracked += seen[0]
-    share = norm.momentum * seen
-    norm.running_mean.lerp_(mean.to(norm.running_mean), share.to(norm.running_mean))
-    norm.running_var.lerp_(variance.to(norm.running_var), share.to(norm.running_var))
+    share = norm.momentum * seen.to(norm.running_mean)
+    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+    norm.running_var.lerp_(variance.to(norm.running_var), share)
 
 
 class _SumOverWorkers(torch.autograd.Function):

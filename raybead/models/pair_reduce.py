@@ -92,9 +92,7 @@ def _pair_max(
 
 
 @_pair_max.register_fake
-def _(
-    a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
-) -> tuple[Tensor, Tensor]:
+def _(a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     shape = (a_TH.shape[0], _width(a_TH, inner))
     return a_TH.new_empty(shape), ptr.new_empty(shape)
 

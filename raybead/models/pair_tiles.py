@@ -15,6 +15,7 @@ from torch import Tensor
 
 from raybead.graphs import Tile, tiles
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 PAIRS_ON_CPU = 16384
@@ -63,13 +64,9 @@ def sums_backward(
                 grad.addcmul_(part, hidden[-1], value=2)
             _back_through_relu(grad, hidden[-1])
             _set_self(grad, tile, 0)
-            for k in range(len(inner) // 2 - 1, -1, -1):
-                flat = grad.flatten(0, 2)
-                grads[2 * k].addmm_(flat.t(), hidden[k].flatten(0, 2))
-                grads[2 * k + 1] += flat.sum(dim=0)
-                grad = scratch("grad", k, hidden[k].shape)
-                torch.mm(flat, inner[2 * k], out=grad.flatten(0, 2))
-                _back_through_relu(grad, hidden[k])
+            flat = [layer.flatten(0, 2) for layer in hidden]
+            grad = _back_through_layers(grad.flatten(0, 2), flat, inner, grads, scratch)
+            grad = grad.view(hidden[0].shape)
             grad_a[centres] = grad.sum(dim=2)
             # A jet too large for one tile is met again: add. Within a tile indices differ.
             grad_b[tile.nodes_Gn] += grad.sum(dim=1)
@@ -110,61 +107,66 @@ def maxima_backward(
 
     A maximum's gradient goes to one pair, so [R, O] pairs a chunk of R nodes are all there is.
     """
-    grads = [tensor.new_zeros(tensor.shape) for tensor in (a_TH, b_TH, *inner)]
-    grad_a, grad_b, *grad_inner = grads
-    width = best_TO.shape[1]
-    pairs = PAIRS_ON_CPU if a_TH.device.type == "cpu" else PAIRS_ON_GPU
-    scratch = _Scratch(a_TH)
-    for start in range(0, len(a_TH), max(1, pairs // width)):
-        rows = slice(start, start + max(1, pairs // width))
-        best = best_TO[rows].clamp(min=0)
-        grad_RO = grad_TO[rows] * (best_TO[rows] >= 0)
-        hidden_RO = scratch("hidden", 0, (*best.shape, a_TH.shape[1]))
-        torch.index_select(b_TH, 0, best.flatten(), out=hidden_RO.flatten(0, 1))
-        hidden_RO += a_TH[rows, None, :]
-        if not inner:  # z is a_i + b_j: its output o has the same number in a and b
-            grad = grad_RO[:, :, None] * torch.eye(width).to(grad_RO)
-        else:
-            hidden = _layers(hidden_RO.flatten(0, 1).relu_(), inner[:-2], scratch)
-            last = hidden[-1].view(*best.shape, -1)
-            grad_inner[-2] += torch.einsum("ro,roh->oh", grad_RO, last)
-            grad_inner[-1] += grad_RO.sum(dim=0)
-            flat = scratch("grad", len(hidden), hidden[-1].shape)
-            torch.mul(grad_RO[:, :, None], inner[-2], out=flat.view(*last.shape))
-            for k in range(len(hidden) - 1, -1, -1):
-                _back_through_relu(flat, hidden[k])
-                if k == 0:
-                    break
-                grad_inner[2 * k - 2].addmm_(flat.t(), hidden[k - 1])
-                grad_inner[2 * k - 1] += flat.sum(dim=0)
-                before = scratch("grad", k, hidden[k - 1].shape)
-                flat = torch.mm(flat, inner[2 * k - 2], out=before)
-            grad = flat.view(*best.shape, -1)
-        grad_a[rows] = grad.sum(dim=1)
-        grad_b.index_add_(0, best.flatten(), grad.flatten(0, 1))
-    return grads
+    grad_a = a_TH.new_zeros(a_TH.shape)
+
+    def work(share: Sequence[slice]) -> list[Tensor]:
+        """Gradients of b and of the weights, from one share of the nodes."""
+        scratch = _Scratch(a_TH)
+        grad_b, *grads = [tensor.new_zeros(tensor.shape) for tensor in (b_TH, *inner)]
+        for rows in share:
+            best_RO = best_TO[rows].clamp(min=0)
+            pairs = (*best_RO.shape, a_TH.shape[1])
+            grad_RO = grad_TO[rows] * (best_TO[rows] >= 0)
+            first = scratch("hidden", 0, pairs)
+            torch.index_select(b_TH, 0, best_RO.flatten(), out=first.flatten(0, 1))
+            first += a_TH[rows, None, :]
+            if inner:
+                hidden = _layers(first.flatten(0, 1).relu_(), inner[:-2], scratch)
+                last_ROH = hidden[-1].view(*best_RO.shape, -1)
+                grads[-2] += torch.einsum("ro,roh->oh", grad_RO, last_ROH)
+                grads[-1] += grad_RO.sum(dim=0)
+                grad = scratch("grad", len(hidden), last_ROH.shape)
+                torch.mul(grad_RO[:, :, None], inner[-2], out=grad)
+                grad = grad.flatten(0, 1)
+                _back_through_relu(grad, hidden[-1])
+                grad = _back_through_layers(grad, hidden, inner[:-2], grads, scratch).view(pairs)
+            else:  # z is a_i + b_j: output o of a pair comes from channel o alone
+                grad = torch.diag_embed(grad_RO)
+            grad_a[rows] = grad.sum(dim=1)
+            grad_b.index_add_(0, best_RO.flatten(), grad.flatten(0, 1))
+        return [grad_b, *grads]
+
+    step = max(1, _pairs_at_once(a_TH) // best_TO.shape[1])
+    chunks = [slice(start, start + step) for start in range(0, len(a_TH), step)]
+    shares = _over_shares(work, chunks, a_TH)
+    return [grad_a, *(torch.stack(parts).sum(dim=0) for parts in zip(*shares, strict=True))]
+
+
+def _pairs_at_once(like: Tensor) -> int:
+    return PAIRS_ON_CPU if like.device.type == "cpu" else PAIRS_ON_GPU
 
 
 def _over_tiles(work: Callable[[Sequence[Tile]], T], a_TH: Tensor, ptr: Tensor) -> list[T]:
-    """Do all tiles; results of the shares, always in the same order.
+    return _over_shares(work, list(tiles(ptr, _pairs_at_once(a_TH))), a_TH)
 
-    On a CPU each thread takes a share of whole tiles: threads that share single operations
-    would wait for one another after each, many times a tile.
+
+def _over_shares(work: Callable[[Sequence[P]], T], parts: Sequence[P], like: Tensor) -> list[T]:
+    """Do all parts; results of the shares, always in the same order.
+
+    On a CPU each thread takes a share of whole parts: threads that share single operations
+    would wait for one another after each, many times a part.
     """
-    if a_TH.device.type != "cpu":
-        return [work(list(tiles(ptr, PAIRS_ON_GPU)))]
-    every = list(tiles(ptr, PAIRS_ON_CPU))
-    threads = min(torch.get_num_threads(), len(every))
+    threads = min(torch.get_num_threads(), len(parts)) if like.device.type == "cpu" else 1
     if threads <= 1:
-        return [work(every)]
+        return [work(parts)]
     inference = torch.is_inference_mode_enabled()  # threads don't inherit it
 
-    def guarded(share: Sequence[Tile]) -> T:
+    def guarded(share: Sequence[P]) -> T:
         with torch.inference_mode(inference), torch.no_grad():
             return work(share)
 
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(guarded, [every[k::threads] for k in range(threads)]))
+        return list(pool.map(guarded, [parts[k::threads] for k in range(threads)]))
 
 
 class _Scratch:
@@ -214,6 +216,22 @@ def _layers(
             layer.relu_()
         layers.append(layer)
     return layers
+
+
+def _back_through_layers(
+    grad: Tensor,
+    hidden: Sequence[Tensor],
+    inner: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    scratch: _Scratch,
+) -> Tensor:
+    """The gradient [pairs, H] before the first ReLU; weights' are added to ``grads``."""
+    for k in range(len(inner) // 2 - 1, -1, -1):
+        grads[2 * k].addmm_(grad.t(), hidden[k])
+        grads[2 * k + 1] += grad.sum(dim=0)
+        grad = torch.mm(grad, inner[2 * k], out=scratch("grad", k, hidden[k].shape))
+        _back_through_relu(grad, hidden[k])
+    return grad
 
 
 def _back_through_relu(grad: Tensor, activation: Tensor) -> None:

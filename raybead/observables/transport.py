@@ -129,14 +129,22 @@ def energy_movers_distance(
     for jet in range(len(found)):
         ours = slice(offsets[jet], offsets[jet + 1])
         theirs = slice(offsets2[jet], offsets2[jet + 1])
-        d_eta = eta[ours, None] - eta2[None, theirs]
-        turn = phi[ours, None] - phi2[None, theirs]
-        turn -= 2 * np.pi * np.round(turn / (2 * np.pi))
-        cost_NM = np.sqrt(d_eta**2 + turn**2) / radius
-        if beta != 1:
-            cost_NM **= beta
+        cost_NM = ground_costs(
+            eta[ours], phi[ours], eta2[theirs], phi2[theirs], radius=radius, beta=beta
+        )
         found[jet] = optimal_transport(weight[ours], weight2[theirs], cost_NM).cost
     return found
+
+
+def ground_costs(
+    eta_N: Array, phi_N: Array, eta_M: Array, phi_M: Array, *, radius: float, beta: float
+) -> Array:
+    r"""[N, M] costs :math:`(\Delta R_{ij} / R)^\beta` of carrying one unit of momentum."""
+    d_eta = eta_N[:, None] - eta_M
+    turn = phi_N[:, None] - phi_M
+    turn -= 2 * np.pi * np.round(turn / (2 * np.pi))
+    cost_NM = np.sqrt(d_eta**2 + turn**2) / radius
+    return cost_NM if beta == 1 else cost_NM**beta
 
 
 def normalised_momenta(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from raybead.graphs import COLUMNS, JetBatch, collate, jet_facts
-from raybead.losses import JetLoss
+from raybead.losses import JetLoss, Space
 from raybead.models import Bundle
 
 N_JETS = 2
@@ -26,7 +26,7 @@ class JetScorer:
         self.device = device
         self.model: nn.Module = bundle.model().to(device)
         recipe = bundle.recipe
-        self.loss = JetLoss(recipe.loss, recipe.graph, bundle.scaling, device)
+        self.loss = JetLoss(recipe.loss, Space(recipe.graph, bundle.scaling, device))
 
     def losses(self, jets: JetBatch) -> dict[str, torch.Tensor]:
         """``loss`` and its terms, [B] double, of unscaled jets."""

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import awkward as ak
@@ -27,11 +28,11 @@ from bead_slow import slow_read
 
 from raybead.config import (
     BeadCsvSource,
-    EdgeNetModel,
     Graph,
     Jets,
     LhcoSource,
     MseLoss,
+    NodeBottleneckModel,
     Prepare,
     PythiaSource,
 )
@@ -41,8 +42,8 @@ from raybead.events import EventSample, Particles, Span, open_source, read_parqu
 from raybead.events.kinematics import massless
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs import JetBatch, Scaling, collate
-from raybead.losses import JetLoss
-from raybead.models import Bundle, Recipe, build_model
+from raybead.losses import mse
+from raybead.models import AllPairsEdgeConv, Bundle, Recipe, build_model
 from raybead.preparing import Shard, prepare_shard
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
@@ -54,6 +55,7 @@ from torch_geometric.nn import EdgeConv  # noqa: E402
 GENERATED = 500
 """Events that Pythia makes; larger samples repeat them, which changes no speed."""
 REPEATS = 3
+EDGENET = NodeBottleneckModel(kind="node-bottleneck", input_norm="batch")
 
 
 @dataclass(frozen=True)
@@ -175,14 +177,16 @@ def bench_step(folder: Path, threads: int) -> list[Row]:
     torch.set_num_threads(threads)
     jets = jets_of(folder, "all").select(torch.arange(256))
     torch.manual_seed(0)
-    net = build_model(EdgeNetModel(kind="edgenet"), 3)
-    encoder, decoder = (EdgeConv(part.nn, aggr="mean") for part in (net.encoder, net.decoder))
+    net = build_model(EDGENET, 3)
+    encoder, decoder = (
+        EdgeConv(part.layers[0].conv.nn, aggr="mean") for part in (net.encoder, net.decoder)
+    )
     edges = jets.edge_index()
     found: dict[str, list[torch.Tensor]] = {}
 
     def ours() -> None:
         net.zero_grad()
-        jet_loss(MseLoss(kind="mse"), net(jets), jets).total_B.mean().backward()
+        mse(net(jets)).mean().backward()
         found["ours"] = [weight.grad.clone() for weight in net.parameters()]
 
     def theirs() -> None:
@@ -206,6 +210,58 @@ def bench_step(folder: Path, threads: int) -> list[Row]:
     return [Row(what, figure, ">= 4", ratio >= 4 and error < 1e-3)]
 
 
+def bench_layer(threads: int) -> list[Row]:
+    """An EdgeConv alone, forward and backward, on 256 made-up jets of 30 to 120 nodes.
+
+    Against torch-geometric's with its edges made beforehand; and against the rate of a product
+    of two 1024 x 1024 matrices in torch, in single precision as all of it. Counted is what the
+    result needs, so not the activations that the backward pass computes again.
+    """
+    torch.set_num_threads(threads)
+    on = f"{threads} thread{'s' * (threads > 1)}"
+    torch.manual_seed(0)
+    sizes = torch.randint(30, 121, (256,))
+    square = torch.randn(1024, 1024)
+    zeros = torch.zeros(256, dtype=torch.long)
+    ptr = torch.cat([zeros[:1], sizes.cumsum(0)])
+    nodes, pairs = int(ptr[-1]), int((sizes * (sizes - 1)).sum())
+    edges = JetBatch(torch.zeros(nodes, 1), ptr, torch.zeros(256, 4), zeros, zeros, sizes)
+    edges = edges.edge_index()
+    rows = []
+    for features, widths, aggregation in (
+        (3, (32, 32, 2), "mean"),
+        (32, (32, 32, 32), "mean"),
+        (3, (32, 32, 2), "max"),
+        (32, (32, 32, 32), "max"),
+    ):
+        layer = AllPairsEdgeConv(features, widths, last_relu=True, aggregation=aggregation)
+        theirs = EdgeConv(layer.nn, aggr=aggregation)
+        x = torch.randn(nodes, features, requires_grad=True)
+        grad = torch.randn(nodes, widths[-1])
+        wanted = [x, *layer.parameters()]
+
+        def ours(layer=layer, x=x, grad=grad, wanted=wanted) -> None:
+            torch.autograd.grad(layer(x, ptr), wanted, grad)
+
+        def reference(theirs=theirs, x=x, grad=grad, wanted=wanted) -> None:
+            torch.autograd.grad(theirs(x, edges), wanted, grad)
+
+        mine, other = paired(ours, reference)
+        shape = f"{features} -> {', '.join(map(str, widths))}, {aggregation}, {on}"
+        what = f"EdgeConv {shape}: over torch-geometric's"
+        rows.append(Row(what, f"{other / mine:.1f}", ">= 6", other / mine >= 6))
+        if aggregation == "max":
+            continue  # its backward pass needs few of the pairs: another count
+        products = sum(inside * outside for inside, outside in pairwise(widths))
+        # Forward, then gradients of inputs and of weights: three products of each kind.
+        needed = 3 * 2 * (pairs * products + nodes * 2 * features * widths[0])
+        _, matmul = paired(ours, lambda: [square @ square for _ in range(10)])
+        rate, ceiling = needed / mine / 1e9, 10 * 2 * len(square) ** 3 / matmul / 1e9
+        figure = f"{rate:.0f} of {ceiling:.0f} ({rate / ceiling:.2f})"
+        rows.append(Row("the same: GF/s that it needs, of a large product's", figure, "-", None))
+    return rows
+
+
 def bench_scoring(folder: Path) -> list[Row]:
     """Scoring event rows, against a loop over jets that does the same one by one.
 
@@ -213,7 +269,7 @@ def bench_scoring(folder: Path) -> list[Row]:
     model, the loss, and the jet's own quantities. Both start from the rows in memory.
     """
     torch.set_num_threads(1)
-    graph, model, loss = Graph(nodes="all"), EdgeNetModel(kind="edgenet"), MseLoss(kind="mse")
+    graph, model, loss = Graph(nodes="all"), EDGENET, (MseLoss(kind="mse"),)
     rows = table_of(folder).slice(0, 150)
     jets = collate(rows, graph)
     recipe = Recipe(graph=graph, model=model, loss=loss)
@@ -222,7 +278,9 @@ def bench_scoring(folder: Path) -> list[Row]:
     scaling = Scaling.fit(graph, jets.x_TF)
     scorer = JetScorer(Bundle(recipe, scaling, weights, {}), batch_items=256)
     net = scorer.model
-    encoder, decoder = (EdgeConv(part.nn, aggr="mean") for part in (net.encoder, net.decoder))
+    encoder, decoder = (
+        EdgeConv(part.layers[0].conv.nn, aggr="mean") for part in (net.encoder, net.decoder)
+    )
     found: dict[str, np.ndarray] = {}
 
     def ours() -> None:
@@ -334,6 +392,7 @@ def main() -> None:
             ("prepare", lambda: bench_prepare(folder, particles)),
             ("csv", lambda: bench_csv(folder)),
             ("step", lambda: bench_step(folder, 1) + bench_step(folder, 2)),
+            ("layer", lambda: bench_layer(1) + bench_layer(2)),
             ("scoring", lambda: bench_scoring(folder)),
             ("workers", lambda: bench_workers(folder, particles)),
         ):

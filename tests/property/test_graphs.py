@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from raybead.config import Graph
 from raybead.graphs import NAMES, JetBatch, Scaling, collate, tiles
 
+
 def jets_of(sizes, seed=0, features=3):
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.tensor(sizes)

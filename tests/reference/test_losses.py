@@ -1,6 +1,8 @@
+import dataclasses
+
 import torch
 
-from raybead.losses import chamfer, mse
+from raybead.losses import chamfer, distance, kl, mse
 from raybead.models import Output
 
 
@@ -41,3 +43,30 @@ def test_chamfer_ignores_order_and_is_zero_for_equal_sets():
     order = torch.randperm(9)
     same = Output(output.target_NF[order], output.target_NF, output.ptr, output.latent)
     torch.testing.assert_close(chamfer(same), torch.zeros(1))
+
+
+def test_distance_equals_a_loop_over_some_columns():
+    output = outputs([3, 1, 7])
+    pairs = zip(output.ptr[:-1], output.ptr[1:], strict=True)
+    off = (output.reconstruction_NF - output.target_NF)[:, [0, 2]]
+    expected = torch.stack([off[a:b].norm(dim=1).mean() for a, b in pairs])
+    torch.testing.assert_close(distance(output, [0, 2]), expected, rtol=1e-3, atol=1e-3)
+    perfect = Output(output.target_NF.clone().requires_grad_(), *list(vars(output).values())[1:4])
+    (slope,) = torch.autograd.grad(distance(perfect, [0, 1, 2]).sum(), perfect.reconstruction_NF)
+    assert (slope == 0).all()
+
+
+def test_kl_equals_torchs_of_jets_and_of_nodes():
+    mu, log_variance = torch.randn(5, 3), torch.randn(5, 3)
+    posterior = torch.distributions.Normal(mu, (log_variance / 2).exp())
+    prior = torch.distributions.Normal(torch.zeros(5, 3), torch.ones(5, 3))
+    expected = torch.distributions.kl_divergence(posterior, prior).sum(dim=1)
+    jets = outputs([2, 1, 0, 2])
+    nodes = dataclasses.replace(
+        jets, mu=mu, log_variance=log_variance, latent=mu, latent_ptr=jets.ptr
+    )
+    torch.testing.assert_close(kl(dataclasses.replace(nodes, latent_ptr=None)), expected)
+    means = [expected[:2].mean(), expected[2], torch.tensor(0.0), expected[3:].mean()]
+    torch.testing.assert_close(kl(nodes), torch.stack(means))
+    same = dataclasses.replace(nodes, mu=mu * 0, log_variance=mu * 0)
+    assert (kl(same) == 0).all()

@@ -51,8 +51,7 @@ def reconstructions(net, jets):
     with torch.inference_mode():
         output = net(jets)
     return [
-        output.reconstruction_NF[a:b]
-        for a, b in zip(output.ptr[:-1], output.ptr[1:], strict=True)
+        output.reconstruction_NF[a:b] for a, b in zip(output.ptr[:-1], output.ptr[1:], strict=True)
     ]
 
 
@@ -121,7 +120,9 @@ def test_jets_of_extreme_size(net, size):
     loss_B = mse(output)
     loss_B.sum().backward()
     assert loss_B.isfinite().all()
-    assert all(weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None)
+    assert all(
+        weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None
+    )
 
 
 def test_reduced_precision_is_close_and_trains(net):
@@ -134,7 +135,9 @@ def test_reduced_precision_is_close_and_trains(net):
     assert loss_B.dtype == torch.float32
     torch.testing.assert_close(loss_B, exact, rtol=0.05, atol=0.02)
     loss_B.sum().backward()
-    assert all(weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None)
+    assert all(
+        weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None
+    )
 
 
 def test_double_precision_agrees_and_its_gradient_is_that_of_differences(net):
@@ -144,7 +147,7 @@ def test_double_precision_agrees_and_its_gradient_is_that_of_differences(net):
     double = mse(net(jets))
     assert double.dtype == torch.float64
     torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-5)
-    name, weight = next(iter(net.named_parameters()))
+    weight = next(net.parameters())
     (slope,) = torch.autograd.grad(double.sum(), weight)
     step = torch.zeros_like(weight)
     largest = int(slope.abs().argmax())
@@ -154,7 +157,9 @@ def test_double_precision_agrees_and_its_gradient_is_that_of_differences(net):
         above = mse(net(jets)).sum()
         weight -= 2 * step
         below = mse(net(jets)).sum()
-    torch.testing.assert_close((above - below) / 2e-6, slope.flatten()[largest], rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(
+        (above - below) / 2e-6, slope.flatten()[largest], rtol=1e-4, atol=1e-8
+    )
 
 
 def test_the_same_seed_gives_the_same_training_step(preset):
@@ -163,5 +168,82 @@ def test_the_same_seed_gives_the_same_training_step(preset):
         torch.manual_seed(4)
         net = build_model(config_of(preset), FEATURES).train()
         mse(net(jets_of([8, 19]))).sum().backward()
-        results.append(torch.cat([w.grad.flatten() for w in net.parameters() if w.grad is not None]))
+        results.append(
+            torch.cat([w.grad.flatten() for w in net.parameters() if w.grad is not None])
+        )
     assert torch.equal(*results)
+
+
+def test_message_passing_equals_torch_geometrics_on_complete_graphs():
+    from torch_geometric.nn import MetaLayer
+    from torch_geometric.utils import scatter
+
+    torch.manual_seed(2)
+    net = build_model(config_of("meta-layer"), FEATURES).eval()
+    jets = jets_of([1, 9, 4])
+
+    class Edges(torch.nn.Module):
+        def __init__(self, ours):
+            super().__init__()
+            self.ours = ours
+
+        def forward(self, src, dest, _, u, batch):
+            parts = [dest, src] if u is None else [dest, src, u[batch]]
+            return self.ours.second(self.ours.first(torch.cat(parts, dim=1)).relu()).relu()
+
+    class Nodes(torch.nn.Module):
+        def __init__(self, ours):
+            super().__init__()
+            self.ours = ours
+
+        def forward(self, x, edge_index, edge_attr, u, batch):
+            mean = scatter(edge_attr, edge_index[1], dim=0, dim_size=len(x), reduce="mean")
+            return self.ours(torch.cat([x, mean] if u is None else [x, mean, u[batch]], dim=1))
+
+    class Global(torch.nn.Module):
+        def forward(self, x, _edges, _attributes, _u, batch):
+            return net.global_in(scatter(x, batch, dim=0, dim_size=len(jets), reduce="mean"))
+
+    edges, batch = jets.edge_index(), jets.jet_of_node()
+    with torch.inference_mode():
+        there = MetaLayer(Edges(net.edges_in), Nodes(net.nodes_in), Global())
+        z, _, u = there(net.norm(jets.x_TF), edges, batch=batch)
+        back = MetaLayer(Edges(net.edges_out), Nodes(net.nodes_out))
+        expected, _, _ = back(z, edges, u=u, batch=batch)
+        output = net(jets)
+    torch.testing.assert_close(output.latent, z, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(output.reconstruction_NF, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("preset", "widths"),
+    [
+        ("ae", [(3, 32, 32, 2), (2, 32, 32, 3)]),
+        ("edgenet", [(6, 32, 32, 2), (4, 32, 32, 3)]),
+        ("edgenet-vae", [(6, 32, 32), (4, 32, 32, 3)]),
+        ("edgenet-deeper", [(6, 32, 32, 32), (64, 32, 32, 2), (4, 32, 32, 32), (64, 32, 32, 3)]),
+        (
+            "edgenet-deeper2",
+            [(6, 64, 64, 64), (128, 32, 32, 2), (4, 32, 32, 64), (128, 64, 64, 3)],
+        ),
+        (
+            "edgenet-deeper3",
+            [
+                *((6, 32, 32, 32), (64, 32, 32, 32), (64, 32, 32, 2)),
+                *((4, 32, 32, 32), (64, 32, 32, 32), (64, 32, 32, 3)),
+            ],
+        ),
+        ("edgenet-deeper4", [(6, 32, 32, 32), (64, 16, 16, 2), (4, 32, 32, 3)]),
+        ("edgenet-deeper5", [(6, 32, 32, 32, 2), (4, 32, 32, 32, 3)]),
+        ("edgenet-embed", [(3, 32, 32, 32), (64, 32, 32, 2), (4, 32, 32, 32), (32, 32, 32, 3)]),
+        ("edgenet-dynamic", [(6, 32, 32, 2), (4, 32, 32, 3)]),
+    ],
+)
+def test_presets_have_the_published_widths(preset, widths):
+    net = build_model(config_of(preset), FEATURES)
+    chains = []
+    for stack in (net.embed, *net.encoder.layers, *net.decoder.layers, net.unembed):
+        linears = [layer for layer in stack.modules() if isinstance(layer, torch.nn.Linear)]
+        if linears:
+            chains.append((linears[0].in_features, *(layer.out_features for layer in linears)))
+    assert chains == widths

@@ -253,7 +253,9 @@ def test_what_cannot_be_scaled_is_said():
     ],
 )
 @pytest.mark.parametrize("preset", ["edgenet", "jet-bottleneck"])
-def test_a_bundle_comes_back_and_scores_the_same(graph, inputs, shown, preset, event_rows, tmp_path):
+def test_a_bundle_comes_back_and_scores_the_same(
+    graph, inputs, shown, preset, event_rows, tmp_path
+):
     recipe = Recipe.model_validate(
         {"graph": {**graph, "nodes": 10}, "model": {"preset": preset}, "loss": {"kind": "mse"}}
     )

@@ -4,7 +4,7 @@ import torch
 from raybead.config import Graph, JetBottleneckModel, MseLoss, Train
 from raybead.errors import TrainingError
 from raybead.graphs import Scaling, collate
-from raybead.losses import JetLoss
+from raybead.losses import JetLoss, Space
 from raybead.models import Bundle, Recipe, build_model
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
@@ -24,11 +24,9 @@ def make_trainer(event_rows):
         jets = collate(event_rows, GRAPH)
         split = split_by_event(jets.event_B, config, seed=5)
         scaling = Scaling.fit(GRAPH, jets.select(split.train).x_TF)
-        loss = JetLoss(losses, GRAPH, scaling, "cpu")
+        loss = JetLoss(losses, Space(GRAPH, scaling))
         torch.manual_seed(5)
-        return Trainer(
-            build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5
-        )
+        return Trainer(build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5)
 
     return make
 

@@ -1,0 +1,31 @@
+"""What the terms of a loss know of the features that they compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from raybead.config import Graph
+from raybead.graphs import JetBatch, Momenta, Scaling, unscaled_momenta
+from raybead.models import Output, at_least_single
+
+Term = Callable[[Output, JetBatch], Tensor]
+"""[B] losses of the jets of a batch."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The features that a model sees."""
+
+    graph: Graph
+    scaling: Scaling
+    """That the features went through."""
+    device: torch.device | str = "cpu"
+    """Where the jets will be."""
+
+    def momenta(self, x_NS: Tensor) -> Momenta:
+        """Of features as a model takes and gives them."""
+        return unscaled_momenta(self.graph, self.scaling, at_least_single(x_NS))

@@ -1,0 +1,60 @@
+"""The page of models and losses says what the code does."""
+
+from pathlib import Path
+
+import pytest
+
+from raybead.catalogue import LOSSES, MODELS, loss_rows, model_rows
+from raybead.config import MODEL_PRESETS, parse_job
+from raybead.errors import JobError
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+def markdown(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def test_the_page_holds_the_tables():
+    text = PAGE.read_text()
+    for mark, header, rows in (("models", MODELS, model_rows()), ("losses", LOSSES, loss_rows())):
+        assert f"<!-- {mark} -->\n\n{markdown(header, rows)}\n" in text
+
+
+@pytest.mark.parametrize("preset", MODEL_PRESETS)
+def test_a_preset_fills_in_what_a_job_does_not_say(preset):
+    kind = "vae" if "vae" in preset else "mse"
+    job = parse_job(JOB, [f"model.preset={preset}", "model.latent=5", f"loss.kind={kind}"])
+    assert (job.model.preset, job.model.latent) == (preset, 5)
+    expected = MODEL_PRESETS[preset] | {"latent": 5}
+    assert {key: getattr(job.model, key) for key in expected} == expected
+
+
+def test_a_preset_of_another_kind_is_refused():
+    with pytest.raises(JobError, match="preset 'edgenet' is a node-bottleneck"):
+        parse_job(JOB, ["model.preset=edgenet", "model.kind=jet-bottleneck"])
+
+
+def test_vae_is_short_for_two_terms():
+    terms = parse_job(
+        JOB,
+        [
+            "model.variational=true",
+            "loss.kind=vae",
+            "loss.reconstruction=chamfer",
+            "loss.beta=0.1",
+        ],
+    ).loss
+    assert [(term.kind, term.weight) for term in terms] == [("chamfer", 1.0), ("kl", 0.1)]
+
+
+JOB = """
+name = "a"
+[data.background]
+source = "pythia"
+events = 10
+[data.search]
+source = "lhco"
+path = "x.h5"
+"""
