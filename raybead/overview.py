@@ -23,6 +23,8 @@ def show_run(run: Folder, console: Console) -> None:
     if _done(run, "emd"):  # a stage of its own, which a hunt doesn't need
         rows.append(_stage_row(run, "emd"))
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
+    if is_current(run, "emd"):
+        console.say(f"learned energy mover's distance: {run}/emd/report.html")
     if is_current(run, "hunt"):
         _show_hunt((run / "hunt").read_json("result.json"), console)
     if is_current(run, "figures") and run.exists("report.html"):
@@ -61,8 +63,8 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
         case "emd":
             found = facts["agreement"]["all"]["learned"]
             return (
-                f"learned energy mover's distance, correlation {found['pearson']:.4f} with the"
-                f" exact one on {found['pairs']} held-out pairs: {facts['page']}"
+                f"correlation {found['pearson']:.4f} with the exact distance,"
+                f" {found['pairs']} held-out pairs"
             )
 
 

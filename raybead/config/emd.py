@@ -25,7 +25,7 @@ class Emd(Section):
     Jets of a pair lie about one place, as a jet and its reconstruction do. Truth isn't looked at.
     """
 
-    pairs: Annotated[int, Field(ge=10)] = 20_000
+    pairs: Annotated[int, Field(ge=10)] = 10_000
     """Pairs of jets whose exact distance is computed: for training, validation and test."""
     nodes: PositiveInt = 30
     """Constituents of a jet, leading in pT."""
@@ -63,10 +63,10 @@ class Emd(Section):
     The distance is of shares of pT, which totals say nothing of: with them it depends on the
     scale of energy, so they stay out unless asked for."""
 
-    epochs: PositiveInt = 30
+    epochs: PositiveInt = 20
     batch_pairs: PositiveInt = 64
     """Pairs a step over all workers together."""
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 2e-3
     plateau_patience: NonNegativeInt = 2
     patience: PositiveInt = 6
     """Epochs without a better validation loss before training stops."""

@@ -46,6 +46,12 @@ PAIRS_ON_CPU = 8
 ONE = math.log(math.e - 1)
 """Whose softplus is 1."""
 HUNDRED_GEV = 100.0
+TENTHS = 10.0
+SMALLEST_SPREAD = 1e-4
+"""In units of R: what a pair's spread is taken for where all lies in one place."""
+FARTHEST = 10.0
+"""Spreads beyond which the network doesn't look: a reconstruction may throw a particle anywhere,
+and one of hardly any pT mustn't rule the mean. The sliced distance sees where it is."""
 
 
 class PairGraph(NamedTuple):
@@ -191,7 +197,21 @@ class EmdNetwork(nn.Module):
 
 
 def _input(pairs: PairGraph, sign: float) -> Tensor:
-    """[N, F], flags times a sign."""
+    """[N, F], flags times a sign.
+
+    Places are in units of the pair's own spread, since the ratio that is learned doesn't know of
+    sizes, and shares in tenths: all features are of about one, so that neither the flag nor the
+    place alone decides who is near.
+    """
+    moment_N = pairs.share_N * pairs.position_N2.square().sum(dim=1)
+    moment_B = torch.segment_reduce(moment_N, "sum", offsets=pairs.ptr, axis=0)
+    spread_B = (moment_B / 2 + SMALLEST_SPREAD**2).sqrt()
+    spread_N = torch.repeat_interleave(spread_B, pairs.ptr.diff(), output_size=len(moment_N))
     return torch.cat(
-        [pairs.share_N[:, None], pairs.position_N2, sign * pairs.flag_N[:, None]], dim=1
+        [
+            TENTHS * pairs.share_N[:, None],
+            (pairs.position_N2 / spread_N[:, None]).clamp(-FARTHEST, FARTHEST),
+            sign * pairs.flag_N[:, None],
+        ],
+        dim=1,
     )
