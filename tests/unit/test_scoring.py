@@ -104,7 +104,7 @@ def test_jets_of_nothing_have_finite_scores(combine, kind):
 
 def test_events_of_three_jets_are_scored_by_all():
     table = losses_of()
-    for name in ("m", "n", "loss", "width", "moment", "tau21"):
+    for name in ("m", "n", "loss", "constant", "width", "moment", "tau21"):
         table = table.append_column(f"{name}_j3", table[f"{name}_j1"])
     scored = Calibration.fit(table, Score(complexity="none", combine="sum")).scores(table)
     losses = [table[f"loss_j{jet}"].to_numpy() for jet in (1, 2, 3)]
