@@ -119,8 +119,7 @@ def test_a_batch_equals_its_pairs_one_by_one(sizes, seed):
     net = net_of(seed=seed)
     ours, theirs = two_sides(sizes * 4, seed)
     each = [
-        net(*(side.select(torch.tensor([b])) for side in (ours, theirs)))
-        for b in range(len(ours))
+        net(*(side.select(torch.tensor([b])) for side in (ours, theirs))) for b in range(len(ours))
     ]
     same(net(ours, theirs), torch.cat(each))
 
