@@ -116,12 +116,16 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
         names = {
             "score": "model",
             "control_width": "no learning: jet width",
+            "control_constant": "no learning: loss of a constant",
             "control_moment": "no learning: mean (pT dR)^2",
+            "control_mass": "no learning: jet mass",
+            "control_tau21": "no learning: tau21",
+            "control_multiplicity": "no learning: multiplicity",
         }
         console.table(
             f"Evaluation with truth ({events(result['evaluation']['signal'])} signal,"
             f" {events(result['evaluation']['background'])} background); no part in the hunt",
-            ["score", "AUC", "max SIC", "AUC less the model's"],
+            ["score", "AUC", "max SIC", "model's gain in AUC"],
             [
                 [
                     names[name],
@@ -129,7 +133,7 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
                     f"{c['sic']:.2f}",
                     ""
                     if name == "score"
-                    else f"{c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}",
+                    else f"{-c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}",
                 ]
                 for name, c in result["evaluation"]["scores"].items()
             ],

@@ -16,7 +16,7 @@ from raybead.config.download import ZENODO_API, Download
 from raybead.config.emd import Emd
 from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
 from raybead.config.graph import Graph
-from raybead.config.hunt import Hunt, Score
+from raybead.config.hunt import Combination, ComplexityKind, Hunt, Score, Stored
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
 from raybead.config.loss import (
@@ -51,6 +51,8 @@ __all__ = [
     "Chain",
     "ChamferLoss",
     "Columns",
+    "Combination",
+    "ComplexityKind",
     "Data",
     "DeepEmdLoss",
     "DistanceLoss",
@@ -83,6 +85,7 @@ __all__ = [
     "SinkhornLoss",
     "SoftDrop",
     "Source",
+    "Stored",
     "Substructure",
     "Train",
     "dump_job",

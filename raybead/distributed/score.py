@@ -8,15 +8,17 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybead.config import Score
+from raybead.config import Score, Stored
 from raybead.distributed.session import Cluster
 from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.events import read_parquet, table_bytes
 from raybead.models import Bundle
-from raybead.scoring import EVENT_COLUMNS, JetScorer, fit_complexity, score_events
+from raybead.scoring import EVENT_COLUMNS, Calibration, JetScorer
 from raybead.storage import Folder, Role
 
 ROLES: tuple[Role, ...] = ("background", "search")
+LOSSES = ".losses"
+"""Where jets' losses lie until all are there. A file in it says that a piece is done."""
 
 
 def score(
@@ -27,20 +29,21 @@ def score(
     cluster: Cluster,
     tick: Tick,
 ) -> dict[str, Any]:
-    """Score both samples and write one Parquet file of event scores each.
+    """Score both samples and write one Parquet file of event scores each, and the calibration.
 
     Args:
         events: prepared events of each role.
         model: folder of a bundle.
         config: batching and treatment of the losses.
-        folder: that ``background.parquet`` and ``search.parquet`` go to.
+        folder: that ``background.parquet``, ``search.parquet`` and ``calibration.json`` go to,
+            and ``<what>/<role>/*.parquet`` of what is to be stored, a file an event file.
         cluster: that the actors run on.
         tick: told of event files done.
 
     Returns:
-        Facts of the stage: the functions that took complexity away, and numbers of events.
+        Facts of the stage: the calibration, and numbers of events.
     """
-    losses = folder / ".losses"
+    losses = folder / LOSSES
     pieces = [(role, name) for role in ROLES for name in events[role].names(".parquet")]
     done = {role: set((losses / role).names(".parquet")) for role in ROLES}
     missing = [(role, name) for role, name in pieces if name not in done[role]]
@@ -54,8 +57,9 @@ def score(
                 "pieces": missing,
                 "events": events,
                 "model": model,
-                "losses": losses,
+                "folder": folder,
                 "batch_items": config.batch_items,
+                "store": config.store,
                 "gpu": _on_gpu(config, cluster),
             },
             **_pool(config, cluster, len(missing)),
@@ -95,12 +99,14 @@ class _ScoreActor:
         pieces: list[tuple[Role, str]],
         events: dict[Role, Folder],
         model: Folder,
-        losses: Folder,
+        folder: Folder,
         batch_items: int,
+        store: tuple[Stored, ...],
         gpu: bool,
     ) -> None:
-        self._pieces, self._events, self._losses = pieces, events, losses
-        self._scorer = JetScorer(Bundle.load(model), batch_items, "cuda" if gpu else "cpu")
+        self._pieces, self._events, self._folder = pieces, events, folder
+        device = "cuda" if gpu else "cpu"
+        self._scorer = JetScorer(Bundle.load(model), batch_items, device, store)
 
     def __call__(self, pieces: pa.Table) -> pa.Table:
         return attempt(pieces, self._score)
@@ -109,9 +115,11 @@ class _ScoreActor:
         role, name = self._pieces[piece]
         folder = self._events[role]
         rows = read_parquet(folder.read(name), f"{folder}/{name}", EVENT_COLUMNS)
-        table = self._scorer.table(rows)
-        (self._losses / role).write(name, table_bytes(table))
-        return len(table)
+        scoring = self._scorer.scoring(rows)
+        for what, kept in scoring.stored.items():
+            (self._folder / what / role).write(name, table_bytes(kept))
+        (self._folder / LOSSES / role).write(name, table_bytes(scoring.losses))
+        return len(rows)
 
 
 @ray.remote
@@ -119,17 +127,18 @@ class _ScoreActor:
 def _combine(
     losses: Folder, names: dict[Role, list[str]], config: Score, folder: Folder
 ) -> dict[str, Any]:
-    """Fit complexity on the whole of one sample, and write the event scores of both."""
+    """Calibrate on the whole of one sample, and write the event scores of both."""
     tables = {
         role: pa.concat_tables(
             [read_parquet((losses / role).read(n), f"{losses}/{role}/{n}") for n in names[role]]
         ).combine_chunks()
         for role in ROLES
     }
-    complexity = fit_complexity(tables[config.complexity_fit], config)
+    calibration = Calibration.fit(tables[config.complexity_fit], config)
+    calibration.save(folder)
     for role, table in tables.items():
-        folder.write(f"{role}.parquet", table_bytes(score_events(table, config, complexity)))
+        folder.write(f"{role}.parquet", table_bytes(calibration.scores(table)))
     return {
-        "complexity": {name: fit.as_dict() for name, fit in complexity.items()},
+        "calibration": calibration.as_dict(),
         "events": {role: len(table) for role, table in tables.items()},
     }

@@ -15,7 +15,7 @@ from raybead.events import JET
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs.features import node_features
 from raybead.graphs.jetbatch import JetBatch
-from raybead.observables import Spread, spread_about_axis
+from raybead.observables import Spread, spread_about_axis, tau21_of_leading
 
 COLUMNS = ["event", "generator", "jets", "constituents"]
 """Columns of an event row that a batch is made of. Truth isn't among them."""
@@ -73,6 +73,8 @@ class JetFacts:
     n: np.ndarray
     """[B] constituents, before any cap or subjets"""
     spread: Spread
+    tau21: np.ndarray
+    """[B] of the leading constituents"""
     substructure: Mapping[str, np.ndarray]
     """[B] for each column that the job asked for"""
 
@@ -87,17 +89,16 @@ def jet_facts(table: pa.Table) -> JetFacts:
     }
     if len(sizes) == 0:
         none = np.empty(0)
-        return JetFacts(none, sizes, Spread(none, none), substructure)
-    spread = spread_about_axis(
-        _numpy(parts.field("pt")),
-        _numpy(parts.field("eta")),
-        _numpy(parts.field("phi")),
-        _numpy(jets.field("eta")),
-        _numpy(jets.field("phi")),
-        offsets_of(sizes),
-    )
+        return JetFacts(none, sizes, Spread(none, none), none, substructure)
+    pt, eta, phi = (_numpy(parts.field(name)) for name in ("pt", "eta", "phi"))
+    offsets = offsets_of(sizes)
+    axis_eta, axis_phi = _numpy(jets.field("eta")), _numpy(jets.field("phi"))
     return JetFacts(
-        _numpy(jets.field("mass")), _numpy(jets.field("n")).astype(np.int64), spread, substructure
+        _numpy(jets.field("mass")),
+        _numpy(jets.field("n")).astype(np.int64),
+        spread_about_axis(pt, eta, phi, axis_eta, axis_phi, offsets),
+        tau21_of_leading(pt, eta, phi, offsets),
+        substructure,
     )
 
 

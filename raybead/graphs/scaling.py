@@ -152,7 +152,9 @@ def _invert(stage: Stage, x_TS: Tensor) -> Tensor:
         match step:
             case SinCos():
                 sine_T, cosine_T = next(columns), next(columns)
-                found.append(torch.atan2(sine_T, cosine_T))
+                # Of no direction, as from a model that gives zeros: 0, and no slope, not NaN.
+                nowhere_T = (sine_T == 0) & (cosine_T == 0)
+                found.append(torch.atan2(sine_T, cosine_T.masked_fill(nowhere_T, 1.0)))
             case Direction():
                 raise AssertionError("what can't be undone is refused before")
             case _:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from raybead.errors import HuntError
+from raybead.hunt.bootstrap import Separation, replicate
 from raybead.hunt.weights import effective, relative, shared_weight
 
 Array = NDArray[np.float64]
@@ -26,17 +27,24 @@ ones, (sum w)^2 / sum w^2, where they are weighted."""
 CURVE_POINTS = 200
 
 
-def evaluate(scores: pa.Table, names: tuple[str, ...]) -> dict[str, Any] | None:
+def evaluate(
+    scores: pa.Table, names: tuple[str, ...], *, seed: int = 0, replicas: int | None = None
+) -> dict[str, Any] | None:
     """ROC, AUC and maximum significance improvement of scores; None where truth is unknown.
 
-    The significance improvement characteristic (SIC) is TPR / sqrt(FPR). Errors are those of
-    DeLong, DeLong and Clarke-Pearson (Biometrics 44 (1988) 837), with weights those of weighted
-    means of the placement values; differences from the first score are paired, on the same
-    events. Weights enter every rate; one that all events share changes none of them.
+    The significance improvement characteristic (SIC) is TPR / sqrt(FPR). ``auc_error`` and
+    ``beyond_first_error`` are those of DeLong, DeLong and Clarke-Pearson (Biometrics 44 (1988)
+    837), with weights those of weighted means of the placement values; ``sic_error`` and the
+    errors of ``gain``, what the first score has more than each other, are those of a bootstrap.
+    Differences are paired, on the same events. ``without`` is the share of replicas in which the
+    first score has no gain. Weights enter every rate; one that all events share changes none of
+    them.
 
     Args:
         scores: rows of event scores; those of unknown truth are left out.
         names: of the scores; the first is the model's, the others are controls.
+        seed: of the bootstrap.
+        replicas: of the bootstrap; :func:`raybead.hunt.bootstrap.replicas_for` if not given.
 
     Raises:
         HuntError: the weights of signal or background don't sum to a positive number.
@@ -59,9 +67,10 @@ def evaluate(scores: pa.Table, names: tuple[str, ...]) -> dict[str, Any] | None:
     values = {name: known.column(name).to_numpy() for name in names}
     placed = {name: _Placements.of(truth, value, rated) for name, value in values.items()}
     first = placed[names[0]]
-    curves = {}
+    replicated = replicate(truth, rated, values, MIN_BACKGROUND, seed=seed, replicas=replicas)
+    curves: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
-        fpr, tpr, threshold = roc_curve(truth, value, sample_weight=rated)
+        fpr, tpr, threshold = roc_curve(truth, value, sample_weight=rated, drop_intermediate=False)
         auc, passing = placed[name].auc, _passing(value[~truth], rated[~truth], fpr, threshold)
         sic = np.where(passing >= MIN_BACKGROUND, tpr / np.sqrt(np.maximum(fpr, 1e-12)), 0.0)
         best = int(sic.argmax())
@@ -73,13 +82,31 @@ def evaluate(scores: pa.Table, names: tuple[str, ...]) -> dict[str, Any] | None:
             "auc": auc,
             "auc_error": placed[name].error,
             "sic": float(sic[best]),
+            "sic_error": _spread(replicated[name].sic),
             "sic_efficiency": float(tpr[best]),
             "beyond_first": auc - first.auc,
             "beyond_first_error": placed[name].less(first).error,
             "roc": roc,
         }
+        if name != names[0]:
+            model = curves[names[0]]
+            gain = {key: model[key] - curves[name][key] for key in ("auc", "sic")}
+            lead = replicated[names[0]].less(replicated[name])
+            curves[name]["gain"] = _gain(gain, lead)
     totals = {k: len(w) if counted else float(w.sum()) for k, w in classes.items()}
-    return {**totals, "scores": curves}
+    return {**totals, "replicas": len(replicated[names[0]].auc), "scores": curves}
+
+
+def _gain(gain: dict[str, float], lead: Separation) -> dict[str, dict[str, float]]:
+    """Of the model over a control: as measured, and what its replicas say of that."""
+    return {
+        key: {"value": gain[key], "error": _spread(of), "without": float(np.mean(of <= 0))}
+        for key, of in (("auc", lead.auc), ("sic", lead.sic))
+    }
+
+
+def _spread(replicas: Array) -> float:
+    return float(replicas.std(ddof=1))
 
 
 @dataclass(frozen=True)

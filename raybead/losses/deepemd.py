@@ -18,7 +18,7 @@ from raybead.losses.ground import Block, blocks, collected, in_double
 from raybead.losses.space import Space, Term
 from raybead.models import Output
 
-_PAIRS = {"cpu": 1 << 15, "cuda": 1 << 22}
+_PAIRS = {"cpu": 1 << 17, "cuda": 1 << 22}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
 _GAP = 1e-9
 """Distance from the optimum, in units of the largest cost, at which a jet is done."""

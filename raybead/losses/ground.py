@@ -68,7 +68,7 @@ def ground_cost(d_eta: Tensor, d_phi: Tensor, radius: float, beta: float) -> Ten
     square = (d_eta.square() + (d_phi - turn * (d_phi / turn).round()).square()) / radius**2
     if beta == 2:
         return square
-    apart = square > 0
+    apart = square != 0  # so that NaN counts as apart, and stays
     return torch.where(apart, square.where(apart, 1.0) ** (beta / 2), 0.0)
 
 

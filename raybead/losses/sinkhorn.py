@@ -14,7 +14,7 @@ from raybead.losses.ground import Block, blocks, collected, in_double
 from raybead.losses.space import Space, Term
 from raybead.models import Output
 
-_PAIRS = {"cpu": 1 << 15, "cuda": 1 << 24}
+_PAIRS = {"cpu": 1 << 17, "cuda": 1 << 24}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
 
 _STRIDE = 1.8
@@ -52,7 +52,7 @@ def sinkhorn(
     epsilon: float = 0.01,
     iterations: int = 50,
 ) -> Tensor:
-    r"""[B] Sinkhorn divergence (arXiv:1810.08278, eq. 3) of pairs of jets of one momentum.
+    r"""[B] Sinkhorn divergence (arXiv:1810.08278) of pairs of jets of one momentum.
 
     .. math:: S_\epsilon(a, b) = OT_\epsilon(a, b)
               - \tfrac{1}{2} OT_\epsilon(a, a) - \tfrac{1}{2} OT_\epsilon(b, b)
@@ -63,7 +63,7 @@ def sinkhorn(
 
     Potentials are renewed in turns, in double precision. The smoothing falls from the largest cost
     to epsilon over the first half of the iterations and stays there, where every step but the
-    last goes too far on purpose (arXiv:1711.01851), which takes a tenth of the iterations. The
+    last goes too far on purpose (arXiv:1711.01851), which takes a fraction of the iterations. The
     smaller epsilon, the more iterations are needed. The value is that of the dual problem, whose
     slope by the potentials vanishes at its optimum: so its gradient is that by costs and shares
     with the potentials held, and no iteration is kept for the backward pass.

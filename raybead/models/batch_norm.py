@@ -28,18 +28,28 @@ class TeamBatchNorm(nn.BatchNorm1d):
         mean = first / n
         variance = (second / n - mean.square()).clamp(min=0)
         with torch.no_grad():
-            self._remember(mean, variance * n / (n - 1).clamp(min=1))
+            remember(self, mean, variance * n / (n - 1).clamp(min=1), n > 0)
         scaled = (x_TF - mean.to(x_TF)) / (variance + self.eps).sqrt().to(x_TF)
         return scaled * self.weight + self.bias
 
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
+
+def remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, seen: Tensor) -> None:
+    """Let running statistics take note of a batch's, as ``BatchNorm1d`` does.
+
+    Args:
+        norm: whose they are.
+        mean: [H] of the batch.
+        variance: [H] of the batch, unbiased.
+        seen: [1] whether there was anything in it.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked += seen[0]
+    share = norm.momentum * seen.double()  # else the momentum would be rounded to a float32
+    norm.running_mean.lerp_(mean.to(norm.running_mean), share.to(norm.running_mean))
+    norm.running_var.lerp_(variance.to(norm.running_var), share.to(norm.running_var))
 
 
 def over_team(sums: Tensor) -> Tensor:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.distributed
 from torch import Tensor, nn
+
+from raybead.models.batch_norm import over_team, remember
 
 
 def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
@@ -31,38 +30,12 @@ def affine_of_batch(
         neighbours_T1: [T, 1] how many these are.
     """
     sums = torch.cat([moments_TS, neighbours_T1.to(moments_TS)], dim=1).double().sum(dim=0)
-    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
-        sums = _SumOverWorkers.apply(sums)
+    sums = over_team(sums)
     first, second, pairs = sums.split([norm.num_features, norm.num_features, 1])
     count = pairs.clamp(min=2)  # there are two pairs at least, or none
     mean = first / count
     variance = (second / count - mean.square()).clamp(min=0)
     with torch.no_grad():
-        _remember(norm, mean, variance * count / (count - 1), pairs > 0)
+        remember(norm, mean, variance * count / (count - 1), pairs > 0)
     scale = norm.weight / (variance + norm.eps).sqrt()
     return scale.to(norm.weight), (norm.bias - mean * scale).to(norm.weight)
-
-
-def _remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, seen: Tensor) -> None:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    assert norm.momentum is not None
-    norm.num_batches_tracked += seen[0]
-    share = norm.momentum * seen.to(norm.running_mean)
-    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-    norm.running_var.lerp_(variance.to(norm.running_var), share)
-
-
-class _SumOverWorkers(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, part: Tensor) -> Tensor:
-        total = part.clone()
-        torch.distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        total = grad.clone()
-        torch.distributed.all_reduce(total)
-        return total

@@ -73,7 +73,7 @@ def _pair_sum(
 
 
 @_pair_sum.register_fake
-def _(a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor], squares: bool) -> Tensor:
+def _(a_TH: Tensor, _b: Tensor, _ptr: Tensor, inner: Sequence[Tensor], squares: bool) -> Tensor:
     return a_TH.new_empty(a_TH.shape[0], _width(a_TH, inner) * (1 + squares))
 
 
@@ -92,7 +92,7 @@ def _pair_max(
 
 
 @_pair_max.register_fake
-def _(a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _(a_TH: Tensor, _b: Tensor, ptr: Tensor, inner: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     shape = (a_TH.shape[0], _width(a_TH, inner))
     return a_TH.new_empty(shape), ptr.new_empty(shape)
 
@@ -108,14 +108,14 @@ def _pair_max_backward(
 
 @_pair_sum_backward.register_fake
 def _(
-    grad_TS: Tensor, a_TH: Tensor, b_TH: Tensor, ptr: Tensor, inner: Sequence[Tensor]
+    _grad: Tensor, a_TH: Tensor, b_TH: Tensor, _ptr: Tensor, inner: Sequence[Tensor]
 ) -> list[Tensor]:
     return [tensor.new_empty(tensor.shape) for tensor in (a_TH, b_TH, *inner)]
 
 
 @_pair_max_backward.register_fake
 def _(
-    grad_TO: Tensor, best_TO: Tensor, a_TH: Tensor, b_TH: Tensor, inner: Sequence[Tensor]
+    _grad: Tensor, _best: Tensor, a_TH: Tensor, b_TH: Tensor, inner: Sequence[Tensor]
 ) -> list[Tensor]:
     return [tensor.new_empty(tensor.shape) for tensor in (a_TH, b_TH, *inner)]
 
@@ -124,7 +124,7 @@ def _width(a_TH: Tensor, inner: Sequence[Tensor]) -> int:
     return inner[-1].shape[0] if inner else a_TH.shape[1]
 
 
-def _keep_for_sum(ctx: Any, inputs: Any, output: Any) -> None:
+def _keep_for_sum(ctx: Any, inputs: Any, output: Any) -> None:  # noqa: ARG001  torch names it
     a_TH, b_TH, ptr, inner, _ = inputs
     ctx.save_for_backward(a_TH, b_TH, ptr, *inner)
 

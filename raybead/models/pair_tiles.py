@@ -222,7 +222,7 @@ def _back_through_layers(
     grad: Tensor,
     hidden: Sequence[Tensor],
     inner: Sequence[Tensor],
-    grads: Sequence[Tensor],
+    grads: list[Tensor],
     scratch: _Scratch,
 ) -> Tensor:
     """The gradient [pairs, H] before the first ReLU; weights' are added to ``grads``."""

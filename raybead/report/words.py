@@ -36,7 +36,11 @@ POOR, FAIR = 0.01, 0.05
 SCORE_NAMES = {
     "score": "model",
     "control_width": "pT-weighted spread",
+    "control_constant": "loss of a constant",
     "control_moment": "mean (pT ΔR)²",
+    "control_mass": "jet mass",
+    "control_tau21": "τ₂₁",
+    "control_multiplicity": "multiplicity",
 }
 
 
@@ -167,29 +171,39 @@ def background_description(agreement: Mapping[str, Any]) -> str:
 def learned(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
     """Whether the learned score separates better than the controls, by paired differences."""
     model, *controls = evaluation["scores"].items()
-    sentences, ahead, behind = [], [], []
-    for key, control in controls:
-        # The hunt says the control's AUC less the model's.
-        lead, error = -control["beyond_first"], control["beyond_first_error"]
-        sentences.append(
-            f"The model's AUC less that of {score_name(key)}: {with_error(lead, error)}."
-        )
-        if lead > 2 * error:
-            ahead.append(score_name(key))
-        elif lead < -2 * error:
-            behind.append(score_name(key))
     if not controls:
         return (f"The model's AUC is {with_error(model[1]['auc'], model[1]['auc_error'])}.",)
+    gains = {key: control["gain"]["auc"] for key, control in controls}
+    behind = [key for key, gain in gains.items() if gain["value"] < -2 * gain["error"]]
     if behind:
         said = (
-            f"The learned score doesn't beat the no-learning controls: {' and '.join(behind)}"
+            "The learned score doesn't beat the no-learning controls:"
+            f" {' and '.join(score_name(key) for key in behind)}"
             f" {'separates' if len(behind) == 1 else 'separate'} signal better."
         )
-    elif len(ahead) == len(controls):
+    elif all(gain["value"] > 2 * gain["error"] for gain in gains.values()):
         said = "The learned score beats the no-learning controls."
     else:
         said = "The learned score isn't distinguishably better than the no-learning controls."
-    return (said, *sentences)
+    return (
+        said,
+        _over_the_best(evaluation, "auc", "AUC"),
+        _over_the_best(evaluation, "sic", "maximum TPR/√FPR"),
+    )
+
+
+def _over_the_best(evaluation: Mapping[str, Any], measure: str, called: str) -> str:
+    """The model's gain over the control that is best by a measure."""
+    _, *controls = evaluation["scores"].items()
+    best, control = max(controls, key=lambda item: item[1][measure])
+    gain = control["gain"][measure]
+    ahead = gain["value"] >= 0
+    return (
+        f"In {called} the model {'gains' if ahead else 'loses'}"
+        f" {with_error(abs(gain['value']), gain['error'])}"
+        f" {'over' if ahead else 'to'} the best control, {score_name(best)}; it has no gain in"
+        f" {percent(gain['without'])} of the bootstrap's replicas."
+    )
 
 
 def score_name(key: str) -> str:

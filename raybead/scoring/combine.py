@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
+
+from raybead.config import Combination
 
 Array = NDArray[np.float64]
 
 
-def combine(kind: Literal["sum-log", "sum", "min", "max"], log_loss_EJ: Array) -> Array:
+def combine(kind: Combination, log_loss_EJ: Array) -> Array:
     """[E] event scores; higher is more anomalous.
 
     Args:
@@ -22,6 +22,8 @@ def combine(kind: Literal["sum-log", "sum", "min", "max"], log_loss_EJ: Array) -
             return log_loss_EJ.sum(axis=1)
         case "sum":
             return np.exp(log_loss_EJ).sum(axis=1)
+        case "mean":
+            return np.exp(log_loss_EJ).mean(axis=1)
         case "min":
             return np.exp(log_loss_EJ.min(axis=1))
         case "max":

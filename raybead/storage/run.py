@@ -15,7 +15,7 @@ from raybead.storage.files import Folder
 MANIFEST = "_manifest.json"
 """Readers of Parquet folders pass over names that begin with an underscore."""
 JOB = "job.toml"
-LAYOUT = 3
+LAYOUT = 4
 """Raised when a stage's files change their form, so that older ones are made anew."""
 
 StageName = Literal[

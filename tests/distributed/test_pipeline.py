@@ -16,7 +16,7 @@ from raybead.events import EventSample, Span, event_table, make_jets, open_sourc
 from raybead.models import Bundle
 from raybead.overview import show_run
 from raybead.pipeline import execute
-from raybead.scoring import JetScorer
+from raybead.scoring import SCORED, Calibration, EventScorer, JetScorer
 from raybead.storage import Folder, stage_facts
 
 JOB = """
@@ -42,12 +42,13 @@ batch_items = 128
 workers = 2
 [score]
 workers = 2
+store = ["latent", "reconstruction"]
 [hunt]
 cuts = [0.9, 0.999]
 toys = 3000
 mass_window = [2132.0, 5253.0]
 """
-
+OUTPUTS = ("latent", "reconstruction")
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -97,6 +98,33 @@ def test_scores_are_those_of_the_bundle_in_order(finished):
     for name in ("loss_j1", "loss_j2", "width_j1", "moment_j2"):
         np.testing.assert_allclose(scores[name].to_numpy(), plain[name].to_numpy(), rtol=1e-4)
     np.testing.assert_allclose(scores["mj1"].to_numpy(), plain["m_j1"].to_numpy())
+
+
+def test_outputs_are_stored_in_the_scores_order(finished):
+    bundle = Bundle.load(finished / "model")
+    scorer = JetScorer(bundle, 4096, store=("latent",))
+    for role in ("background", "search"):
+        scores = table_of(finished / "scores", f"{role}.parquet")
+        latent, nodes = (table_of(finished / f"scores/{what}/{role}") for what in OUTPUTS)
+        assert latent["event"].equals(scores["event"])
+        assert nodes["event"].equals(scores["event"])
+        first = (finished / f"events/{role}").names(".parquet")[0]
+        plain = scorer.scoring(table_of(finished / f"events/{role}", first)).stored["latent"]
+        for name in ("latent_j1", "latent_j2"):
+            ours, theirs = (np.array(t[name].to_pylist()) for t in (latent[: len(plain)], plain))
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_bundle_and_calibration_score_events_anew(finished):
+    bundle = Bundle.load(finished / "model")
+    scorer = EventScorer(bundle, Calibration.load(finished / "scores"))
+    again = scorer.table(table_of(finished / "events/search").sort_by("event").combine_chunks())
+    scores = table_of(finished / "scores", "search.parquet")
+    assert again.column_names == scores.column_names
+    for name in SCORED:
+        np.testing.assert_allclose(
+            again[name].to_numpy(), scores[name].to_numpy(), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_the_hunt_says_what_it_did_and_what_it_could_not(finished):

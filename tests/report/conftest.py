@@ -84,24 +84,37 @@ def one_cut(quantile: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+CONTROLS = {"width": 0.2, "moment": 0.09, "mass": 0.4, "tau21": 0.25, "multiplicity": 1.1}
+"""Of controls that lie on both sides of the model's 0.1."""
+
+
 def evaluation() -> dict[str, Any]:
-    """Of a model between its two controls."""
+    """Of a model between its controls."""
     fpr = np.concatenate([[0], np.geomspace(0.001, 1, 60)])
 
-    def score(power: float, beyond: float, error: float) -> dict[str, Any]:
+    def score(power: float) -> dict[str, Any]:
+        tpr, auc = fpr**power, 1 / (1 + power)
+        sic, gain = float((tpr[25:] / np.sqrt(fpr[25:])).max()), 1 / 1.1 - auc
         return {
-            "auc": 1 / (1 + power), "auc_error": 0.01, "sic": 2.5, "sic_efficiency": 0.5,
-            "beyond_first": beyond, "beyond_first_error": error,
-            "roc": {"fpr": fpr.tolist(), "tpr": (fpr**power).tolist()},
+            "auc": auc, "auc_error": 0.01, "sic": sic, "sic_error": 0.2,
+            "sic_efficiency": float(tpr[25]),
+            "beyond_first": -gain, "beyond_first_error": 0.005,
+            "gain": {
+                "auc": {"value": gain, "error": 0.005, "without": float(gain < 0)},
+                "sic": {"value": 0.5, "error": 0.2, "without": 0.01},
+            },
+            "roc": {"fpr": fpr.tolist(), "tpr": tpr.tolist()},
         }  # fmt: skip
 
+    model = score(0.1)
+    del model["gain"]
     return {
         "signal": 100,
         "background": 1893,
+        "replicas": 500,
         "scores": {
-            "score": score(0.1, 0.0, 0.0),
-            "control_width": score(0.2, -0.08, 0.01),
-            "control_moment": score(0.09, 0.002, 0.004),
+            "score": model,
+            **{f"control_{name}": score(power) for name, power in CONTROLS.items()},
         },
     }
 
@@ -135,8 +148,7 @@ def scores_of(n: int, seed: int, *, truth: bool) -> pa.Table:
             "mj1": rng.gamma(3, 60, n),
             "mj2": rng.gamma(3, 50, n),
             "score": rng.normal(np.where(signal, 2.0, 0.0), 1.0),
-            "control_width": rng.normal(size=n),
-            "control_moment": rng.normal(size=n),
+            **{f"control_{name}": rng.normal(size=n) for name in CONTROLS},
         }
     )
 

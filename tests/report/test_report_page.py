@@ -65,6 +65,7 @@ def test_every_figure_is_a_png_and_a_pdf_and_in_the_page(page, figures):
     expected = {
         "mjj-0.9", "scan-0.9", "toys-0.9", "scores", "score-mjj", "mj1", "mj2", "loss",
         "reconstruction-pt", "roc", "roc-log", "significance-improvement",
+        "gain-over-controls",
     }  # fmt: skip
     assert {path.name for path in figures.iterdir()} == {
         f"{name}{ending}" for name in expected for ending in (".png", ".pdf")
@@ -133,7 +134,8 @@ def test_evaluation_is_marked_as_no_part_of_the_hunt(page):
         for tag, attrs in parsed.tags
         if tag == "figure" and "truth" in (attrs["class"] or "")
     ]
-    assert marked == ["scores", "roc", "roc-log", "significance-improvement"]
+    assert marked == ["scores", "roc", "roc-log", "significance-improvement",
+                      "gain-over-controls"]  # fmt: skip
     assert page.count("Evaluation with truth, no part in the hunt") >= len(marked) + 2
 
 

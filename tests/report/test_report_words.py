@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from raybead.report.words import background_description, learned, verdict
+from raybead.report.figures.evaluation import _label
+from raybead.report.words import SCORE_NAMES, background_description, learned, verdict
+from raybead.scoring import SCORED
 
 
 def found(make_result, p, significance, *, resolved=True, agreement=None):
@@ -81,16 +83,31 @@ def test_background_description(ndf, p, said):
 @pytest.mark.parametrize(
     ("width", "moment", "said"),
     [
-        (-0.03, -0.02, "beats the no-learning controls"),
-        (-0.03, -0.001, "isn't distinguishably better"),
-        (-0.03, 0.02, "doesn't beat the no-learning controls: mean (pT ΔR)² separates"),
+        (0.03, 0.02, "beats the no-learning controls"),
+        (0.03, 0.001, "isn't distinguishably better"),
+        (0.03, -0.02, "doesn't beat the no-learning controls: mean (pT ΔR)² separates"),
     ],
 )
 def test_whether_the_model_learned_something(make_result, width, moment, said):
     evaluation = make_result()["evaluation"]
-    for name, beyond in (("control_width", width), ("control_moment", moment)):
-        evaluation["scores"][name] |= {"beyond_first": beyond, "beyond_first_error": 0.005}
-    first, *paired = learned(evaluation)
-    assert said in first
-    # What is told is the model's lead, the other way round than in the JSON.
-    assert paired[0].replace("\N{NO-BREAK SPACE}", " ").endswith("0.0300 ± 0.0050.")
+    for name, gain in (("control_width", width), ("control_moment", moment)):
+        evaluation["scores"][name]["gain"]["auc"] |= {"value": gain, "error": 0.005}
+    assert said in learned(evaluation)[0]
+
+
+def test_the_best_control_is_named_with_the_gain_over_it(make_result):
+    scores = make_result()["evaluation"]["scores"]
+    for number, (key, score) in enumerate(scores.items()):
+        score["auc"], score["sic"] = (0.9, 1.0 + number) if key == "control_mass" else (0.8, 0.5)
+    scores["control_tau21"]["sic"] = 9.0
+    scores["control_mass"]["gain"]["auc"] = {"value": 0.03, "error": 0.005, "without": 0.002}
+    scores["control_tau21"]["gain"]["sic"] = {"value": -0.25, "error": 0.11, "without": 0.95}
+    _, auc, sic = (said.replace("\N{NO-BREAK SPACE}", " ") for said in learned({"scores": scores}))
+    assert "AUC the model gains 0.0300 ± 0.0050 over the best control, jet mass" in auc
+    assert "no gain in 0.2 % of" in auc
+    assert "the model loses 0.25 ± 0.11 to the best control, τ₂₁" in sic
+
+
+def test_every_score_has_a_name():
+    assert set(SCORED) == set(SCORE_NAMES)
+    assert all("control" not in _label(key) for key in SCORED)

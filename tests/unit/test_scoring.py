@@ -1,9 +1,17 @@
+from itertools import product
+from typing import get_args
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from raybead.config import Score
-from raybead.scoring import Complexity, combine, fit_complexity, score_events
+from raybead.config import Combination, ComplexityKind, Score
+from raybead.errors import RunError
+from raybead.scoring import SCORED, Calibration, Complexity, combine
+from raybead.storage import Folder
 
 
 def test_complexity_takes_multiplicity_out():
@@ -29,26 +37,158 @@ def test_jets_of_equal_multiplicity_allow_a_constant_only():
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("sum-log", np.log(6.0)), ("sum", 5.0), ("min", 2.0), ("max", 3.0)],
+    [("sum-log", np.log(6.0)), ("sum", 5.0), ("mean", 2.5), ("min", 2.0), ("max", 3.0)],
 )
 def test_combinations(kind, expected):
     assert combine(kind, np.log([[2.0, 3.0]]))[0] == pytest.approx(expected)
 
 
-def test_event_scores_keep_order_and_ignore_truth():
-    rng = np.random.default_rng(1)
-    columns = {"event": np.arange(50), "truth": pa.array([None] * 50, pa.int8())}
+def losses_of(n=50, seed=1):
+    """Rows of jet losses of all scored quantities."""
+    rng = np.random.default_rng(seed)
+    columns = {"event": np.arange(n), "truth": pa.nulls(n, pa.int8())}
     for jet in (1, 2):
-        columns[f"m_j{jet}"] = rng.uniform(50, 500, 50)
-        columns[f"n_j{jet}"] = rng.integers(20, 90, 50)
-        for name in ("loss", "width", "moment"):
-            columns[f"{name}_j{jet}"] = rng.uniform(0.1, 2, 50)
-    table = pa.table(columns)
-    config = Score()
-    scored = score_events(table, config, fit_complexity(table, config))
-    truth = pa.array(rng.integers(0, 2, 50), pa.int8())
-    labelled = table.set_column(1, "truth", truth)
-    again = score_events(labelled, config, fit_complexity(labelled, config))
-    assert scored["score"].equals(again["score"])
+        columns[f"n_j{jet}"] = rng.integers(20, 90, n)
+        for name in ("m", "loss", "constant", "width", "moment", "tau21"):
+            columns[f"{name}_j{jet}"] = rng.uniform(0.1, 2, n)
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize("kind", ["quadratic", "spline", "none"])
+def test_event_scores_keep_order_and_ignore_truth(kind):
+    table, config = losses_of(), Score(complexity=kind)
+    calibration = Calibration.fit(table, config)
+    scored = calibration.scores(table)
+    truth = np.random.default_rng(2).integers(0, 2, 50)
+    for labels in (truth, truth[::-1]):
+        labelled = table.set_column(1, "truth", pa.array(labels, pa.int8()))
+        again = Calibration.fit(labelled, config)
+        assert again == calibration
+        for name in SCORED:
+            assert again.scores(labelled)[name].equals(scored[name])
     assert scored["event"].to_pylist() == list(range(50))
-    assert {"mj1", "mj2", "score", "control_width"} <= set(scored.column_names)
+    assert {"mj1", "mj2", *SCORED} <= set(scored.column_names)
+    assert not {"m_j1", "m_j2"} & set(scored.column_names)
+
+
+def test_scores_by_hand():
+    table = losses_of()
+    scored = Calibration.fit(table, Score(complexity="none", combine="sum-log")).scores(table)
+    jets = [{q: table[f"{q}_j{j}"].to_numpy() for q in ("m", "n", "tau21")} for j in (1, 2)]
+    by_hand = {
+        "control_mass": np.log(jets[0]["m"] * jets[1]["m"]),
+        "control_tau21": -jets[0]["tau21"] - jets[1]["tau21"],
+        "control_multiplicity": np.log(jets[0]["n"] * jets[1]["n"]),
+    }
+    for name, expected in by_hand.items():
+        np.testing.assert_allclose(scored[name].to_numpy(), expected, atol=1e-12)
+    removed = Calibration.fit(table, Score(combine="sum-log")).scores(table)
+    assert removed["control_multiplicity"].equals(scored["control_multiplicity"])
+    assert not removed["control_mass"].equals(scored["control_mass"])
+
+
+@pytest.mark.parametrize("combine", get_args(Combination))
+@pytest.mark.parametrize("kind", get_args(ComplexityKind))
+def test_jets_of_nothing_have_finite_scores(combine, kind):
+    """A jet of one constituent has no mass, no spread, and a loss that may be 0."""
+    table = losses_of()
+    for name, value in {"m": 0.0, "width": 0.0, "moment": 0.0, "loss": 0.0, "n": 1}.items():
+        column = table[f"{name}_j1"].to_numpy().copy()
+        column[3] = value
+        place = table.column_names.index(f"{name}_j1")
+        table = table.set_column(place, f"{name}_j1", pa.array(column))
+    scored = Calibration.fit(table, Score(combine=combine, complexity=kind)).scores(table)
+    for name in SCORED:
+        assert np.isfinite(scored[name].to_numpy()).all()
+
+
+def test_events_of_three_jets_are_scored_by_all():
+    table = losses_of()
+    for name in ("m", "n", "loss", "constant", "width", "moment", "tau21"):
+        table = table.append_column(f"{name}_j3", table[f"{name}_j1"])
+    scored = Calibration.fit(table, Score(complexity="none", combine="sum")).scores(table)
+    losses = [table[f"loss_j{jet}"].to_numpy() for jet in (1, 2, 3)]
+    np.testing.assert_allclose(scored["score"].to_numpy(), np.sum(losses, axis=0))
+    assert "mj3" in scored.column_names
+
+
+def test_a_calibration_is_kept_bit_for_bit(tmp_path):
+    table, folder = losses_of(), Folder.at(str(tmp_path))
+    with pytest.raises(RunError, match="no calibration in it"):
+        Calibration.load(folder)
+    for kind in get_args(ComplexityKind):
+        calibration = Calibration.fit(table, Score(complexity=kind, complexity_fit="background"))
+        assert (calibration.fitted_on, calibration.jets) == ("background", 100)
+        calibration.save(folder)
+        loaded = Calibration.load(folder)
+        assert loaded == calibration
+        assert loaded.scores(table).equals(calibration.scores(table))
+    folder.write_json("calibration.json", {**calibration.as_dict(), "jets": "many"})
+    with pytest.raises(RunError, match="not a whole calibration: jets"):
+        Calibration.load(folder)
+    without = calibration.as_dict()
+    del without["complexity"]["control_mass"]
+    folder.write_json("calibration.json", without)
+    with pytest.raises(RunError, match="complexity"):
+        Calibration.load(folder)
+
+
+@pytest.mark.parametrize("kind", ["quadratic", "spline"])
+@given(
+    slope=st.floats(-3, 3),
+    distinct=st.integers(1, 60),
+    seed=st.integers(0, 1000),
+)
+def test_nothing_of_multiplicity_is_left(kind, slope, distinct, seed):
+    """Of a loss a n^b e^noise: the rest is uncorrelated with log n, and the noise but for its
+    own fit."""
+    rng = np.random.default_rng(seed)
+    n = rng.choice(rng.integers(1, 300, distinct), 400)
+    noise = rng.normal(0, 0.2, 400)
+    loss = 3.7 * n**slope * np.exp(noise)
+    left = Complexity.fit(kind, loss, n).remove(loss, n)
+    assert abs(left.mean()) < 1e-9
+    assert abs(np.mean(left * (np.log(n) - np.log(n).mean()))) < 1e-8
+    # At most five coefficients are fitted, so no more than that much noise goes.
+    assert left.std() == pytest.approx(noise.std(), rel=0.1)
+
+
+def test_a_spline_is_the_natural_one_and_goes_on_straight():
+    from sklearn.preprocessing import SplineTransformer
+
+    rng = np.random.default_rng(3)
+    n = rng.integers(5, 200, 3000)
+    loss = np.exp(np.sin(2 * np.log(n)) + rng.normal(0, 0.1, 3000))
+    fit = Complexity.fit("spline", loss, n)
+    assert len(fit.knots) == 5
+    # Between the outermost knots a cubic B-spline of the same knots can be it to the last digit.
+    inside = np.linspace(fit.knots[0], fit.knots[-1], 100)
+    expected = -fit.remove(np.ones(100), np.exp(inside))
+    basis = SplineTransformer(degree=3, knots=np.array(fit.knots)[:, None])
+    basis_rows = basis.fit_transform(inside[:, None])
+    found = basis_rows @ np.linalg.lstsq(basis_rows, expected, rcond=None)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    for ends in (np.linspace(-1, fit.knots[0], 20), np.linspace(fit.knots[-1], 9, 20)):
+        beyond = -fit.remove(np.ones(20), np.exp(ends))
+        np.testing.assert_allclose(np.diff(beyond, 2), 0, atol=1e-9)
+    # Least squares: no spline of these knots lies nearer.
+    rest = np.mean(fit.remove(loss, n) ** 2)
+    for knot, step in product(range(5), (-0.01, 0.01)):
+        moved = list(fit.coefficients)
+        moved[knot] += step
+        other = fit.model_copy(update={"coefficients": tuple(moved)})
+        assert np.mean(other.remove(loss, n) ** 2) > rest
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"kind": "spline", "coefficients": [1.0, 2.0], "knots": [1.0]},
+        {"kind": "spline", "coefficients": [1.0, 2.0], "knots": [2.0, 1.0]},
+        {"kind": "quadratic"},
+        {"kind": "none", "coefficients": [1.0]},
+    ],
+)
+def test_what_is_no_complexity_is_refused(broken):
+    with pytest.raises(ValidationError):
+        Complexity.model_validate(broken)

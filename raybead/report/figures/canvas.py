@@ -20,9 +20,9 @@ from raybead.report.numbers import events
 
 Section = Literal["hunt", "cuts", "scores", "training", "evaluation"]
 
-# Petroff's accessible sequence (arXiv:2107.02270), which mplhep's styles cycle through.
-BLUE, ORANGE, RED, PURPLE, GREY, VIOLET = (
-    "#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd",
+# Petroff's accessible sequences (arXiv:2107.02270), of which mplhep's styles cycle through one.
+BLUE, ORANGE, RED, PURPLE, GREY, VIOLET, BROWN = (
+    "#5790fc", "#f89c20", "#e42536", "#964a8b", "#9c9ca1", "#7a21dd", "#a96b59",
 )  # fmt: skip
 BLACK = "#111111"
 

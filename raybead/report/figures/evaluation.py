@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from raybead.report.figures.canvas import (
+    BLACK,
     BLUE,
+    BROWN,
     GREY,
     ORANGE,
     PURPLE,
@@ -16,20 +21,28 @@ from raybead.report.figures.canvas import (
     VIOLET,
     Plot,
     canvas,
+    inscribe,
     legend,
     saved,
 )
-from raybead.report.numbers import events
+from raybead.report.numbers import events, with_error
 from raybead.report.words import score_name
 
 FEWEST_BACKGROUND = 20
 """Background events that have to pass for a significance improvement to mean anything, effective
 ones where they are weighted; the hunt quotes the maximum under the same condition."""
-LINES = ((BLUE, "-"), (ORANGE, "--"), (PURPLE, "-."), (RED, ":"), (VIOLET, "-"))
+LINES = (
+    (BLUE, "-"), (ORANGE, "--"), (PURPLE, "-."), (RED, ":"), (VIOLET, (0, (5, 1, 1, 1, 1, 1))),
+    (BROWN, (0, (8, 3))),
+)  # fmt: skip
+"""Of the model and as many controls as are scored."""
+FAR = (0.1, 3.0)
+"""Gains in AUC and in significance improvement beyond which a number is told and no point drawn:
+close ones, which are to be told apart, would run together."""
 
 
 def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plot]:
-    """ROC with linear and logarithmic axis, and significance improvement.
+    """ROC with linear and logarithmic axis, significance improvement, and gains over controls.
 
     Args:
         name: of the run.
@@ -44,7 +57,7 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
     for kind in ("roc", "roc-log"):
         logarithmic = kind == "roc-log"
         figure, axes = canvas(name, truth=True)
-        for (key, score), (color, dashes) in zip(scores.items(), LINES, strict=False):
+        for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
             fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
             label = f"{_label(key)}, AUC {score['auc']:.3f}"
             axes.plot(fpr, tpr, color=color, ls=dashes, label=label)
@@ -56,12 +69,9 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
         axes.set_xlim(least if logarithmic else 0, 1)
         axes.set_ylim(0, 1.02)
         axes.set(xlabel="False positive rate", ylabel="True positive rate")
-        if logarithmic:
-            legend(axes, rows=len(scores) + 1, loc="upper left")
-            axes.set_yticks(np.linspace(0, 1, 6), minor=False)  # the legend's room isn't a rate
-            axes.set_yticks(np.linspace(0, 1, 21), minor=True)
-        else:
-            axes.legend(loc="lower right")
+        _legend(axes, len(scores) + 1)
+        axes.set_yticks(np.linspace(0, 1, 6), minor=False)  # the legend's room isn't a rate
+        axes.set_yticks(np.linspace(0, 1, 21), minor=True)
         yield saved(
             figure, kind, "evaluation",
             "True against false positive rate"
@@ -70,12 +80,14 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
             truth=True,
         )  # fmt: skip
     yield _improvement_figure(name, evaluation, counted)
+    if len(scores) > 1:
+        yield _gain_figure(name, evaluation, counted)
 
 
 def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) -> Plot:
     scores = evaluation["scores"]
     figure, axes = canvas(name, truth=True)
-    for (key, score), (color, dashes) in zip(scores.items(), LINES, strict=False):
+    for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
         fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
         enough = _passing(score["roc"], evaluation) >= FEWEST_BACKGROUND * (1 - 1e-9)
         label = f"{_label(key)}, max {score['sic']:.2f}"
@@ -87,7 +99,7 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.05 * max(1.2, *(score["sic"] for score in scores.values())))
     axes.set(xlabel="Signal efficiency (TPR)", ylabel="Significance improvement TPR/√FPR")
-    legend(axes, rows=len(scores) + 1)
+    _legend(axes, len(scores) + 1)
     best = ", ".join(f"{score_name(key)} {score['sic']:.2f}" for key, score in scores.items())
     return saved(
         figure, "significance-improvement", "evaluation",
@@ -98,15 +110,70 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
     )  # fmt: skip
 
 
+def _gain_figure(name: str, evaluation: Mapping[str, Any], counted: str) -> Plot:
+    """What the model has more than every control, a row a control."""
+    _, *controls = evaluation["scores"].items()
+    rows = np.arange(len(controls))[::-1]
+    figure = Figure(figsize=(8.0, 1.9 + 0.62 * len(controls)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, measure, label, far in zip(
+        panels, ("auc", "sic"), ("Gain in AUC", "Gain in max TPR/√FPR"), FAR, strict=True
+    ):
+        axes.axvline(0, color=GREY, lw=1.2, ls=(0, (1, 2)))
+        for row, (_, control) in zip(rows, controls, strict=True):
+            gain = control["gain"][measure]
+            if gain["value"] > far:
+                axes.plot(far, row, marker=">", color=BLUE, ms=9)
+                axes.annotate(
+                    f"{gain['value']:.2g} ", (far, row), ha="right", va="center", fontsize=14,
+                    xytext=(-6, 0), textcoords="offset points",
+                )  # fmt: skip
+                continue
+            axes.errorbar(
+                gain["value"], row, xerr=gain["error"], fmt="o", color=BLUE, ecolor=BLACK,
+                elinewidth=1.5, capsize=4, ms=7,
+            )  # fmt: skip
+        axes.set_xlabel(label, loc="center", fontsize=15)
+        axes.locator_params(axis="x", nbins=4)
+        axes.margins(x=0.15)
+    panels[0].set_yticks(rows, [_label(key) for key, _ in controls], fontsize=14)
+    panels[0].set_ylim(-0.6, len(controls) - 0.4)
+    for axes in panels:
+        axes.tick_params(axis="y", which="minor", left=False, right=False)
+        axes.tick_params(axis="x", labelsize=14)
+    inscribe(panels[0], name, "")
+    inscribe(panels[1], "", "", truth=True)
+    said = "; ".join(
+        f"{score_name(key)} {with_error(c['gain']['auc']['value'], c['gain']['auc']['error'])}"
+        for key, c in controls
+    )
+    return saved(
+        figure, "gain-over-controls", "evaluation",
+        "What the model has more than each control that takes no learning, with errors of a"
+        f" paired bootstrap (an arrow: a gain too large to be drawn); of {counted}.",
+        f"The model's gains over the controls; in AUC: {said}.",
+        truth=True,
+    )  # fmt: skip
+
+
 def _passing(roc: Mapping[str, Any], evaluation: Mapping[str, Any]) -> np.ndarray:
     """Background events that pass at every point; the hunt says effective ones for weights."""
     return np.asarray(roc.get("effective", np.asarray(roc["fpr"]) * evaluation["background"]))
+
+
+def _legend(axes: Axes, entries: int) -> None:
+    """Above the curves, of which some may lie below chance."""
+    legend(axes, rows=-(-entries // 2), columns=2, loc="upper left", columnspacing=1.0)
 
 
 def _label(key: str) -> str:
     plain = {
         "score": "Model",
         "control_width": r"$p_T$-weighted spread",
+        "control_constant": "Loss of a constant",
         "control_moment": r"Mean $(p_T\,\Delta R)^2$",
+        "control_mass": "Jet mass",
+        "control_tau21": r"$\tau_{21}$",
+        "control_multiplicity": "Multiplicity",
     }
     return plain.get(key, key.replace("$", ""))
