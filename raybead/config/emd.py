@@ -25,7 +25,7 @@ class Emd(Section):
     Jets of a pair lie about one place, as a jet and its reconstruction do. Truth isn't looked at.
     """
 
-    pairs: Annotated[int, Field(ge=10)] = 10_000
+    pairs: Annotated[int, Field(ge=100)] = 10_000
     """Pairs of jets whose exact distance is computed: for training, validation and test."""
     nodes: PositiveInt = 30
     """Constituents of a jet, leading in pT."""
@@ -35,7 +35,7 @@ class Emd(Section):
     copies: Share = 0.45
     """Share of pairs of a jet with a perturbed copy of itself. A loss compares a jet with its
     reconstruction, and a distance that has never seen small ones can't tell good from better."""
-    equal: Share = 0.05
+    equal: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
     """Share of pairs of a jet with itself in another order. All others are of two jets drawn at
     random, moved about one place: what a bad reconstruction is like."""
     smear: NonNegativeFloat = 0.2

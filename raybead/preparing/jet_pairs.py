@@ -209,7 +209,7 @@ def _merged(jet: Jet, merging: NDArray[np.bool_]) -> Jet:
     into = np.arange(len(jet.pt))
     into[go] = stay[apart.argmin(axis=1)]
     pt, arm_eta, arm_phi = (
-        np.bincount(into, weights, len(jet.pt))[stay]
+        np.bincount(into, weights, len(jet.pt))[stay].astype(np.float64)
         for weights in (jet.pt, jet.pt * jet.eta, jet.pt * jet.phi)
     )
     return Jet(pt, arm_eta / pt, arm_phi / pt)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import torch
-from scipy import stats
+from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from raybead.config import Emd
@@ -57,14 +57,16 @@ class JetPairs:
 
 
 def _clouds(table: pa.Table, jet: int) -> Clouds:
-    flat, ptr = [], np.zeros(1, np.int64)
-    for name in ("pt", "eta", "phi"):
-        lists = table.column(f"{name}{jet}")
-        values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in lists.chunks]
-        sizes = [np.diff(chunk.offsets.to_numpy()) for chunk in lists.chunks]
-        flat.append(torch.from_numpy(np.concatenate([np.empty(0, np.float32), *values])))
-        ptr = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *sizes]))])
-    return Clouds(*flat, torch.from_numpy(ptr.astype(np.int64)))
+    pt, eta, phi = (_flat(table.column(f"{name}{jet}")) for name in ("pt", "eta", "phi"))
+    lists = table.column(f"pt{jet}").chunks
+    sizes = [np.diff(part.offsets.to_numpy()) for part in lists]
+    ptr = np.cumsum(np.concatenate([[0], *sizes]), dtype=np.int64)
+    return Clouds(pt, eta, phi, torch.from_numpy(ptr))
+
+
+def _flat(lists: pa.ChunkedArray) -> Tensor:
+    parts = [part.flatten().to_numpy(zero_copy_only=False) for part in lists.chunks]
+    return torch.from_numpy(np.concatenate([np.empty(0, np.float32), *parts]))
 
 
 def split_of(sides: Sequence[str]) -> Split:
@@ -165,8 +167,8 @@ def _agreement(exact: np.ndarray, other: np.ndarray) -> dict[str, float | int | 
     relative = error[large] / exact[large]
     return {
         "pairs": len(exact),
-        "pearson": float(stats.pearsonr(exact, other)[0]) if varied else None,
-        "spearman": float(stats.spearmanr(exact, other)[0]) if varied else None,
+        "pearson": float(np.corrcoef(exact, other)[0, 1]) if varied else None,
+        "spearman": float(np.corrcoef(rankdata(exact), rankdata(other))[0, 1]) if varied else None,
         "bias": float(error.mean()),
         "rms": float(np.sqrt((error**2).mean())),
         "relative": float(np.sqrt((relative**2).mean())) if large.any() else None,

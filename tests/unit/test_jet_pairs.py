@@ -105,10 +105,20 @@ def test_merging_and_losing_keep_what_they_should():
 
 
 def test_too_little_background_and_bad_shares_are_said(events):
-    with pytest.raises(InputError, match="10 events are too few"):
-        pool_of(events, Emd(pairs=10, validation=0.01), seed=0)
-    text = 'name = "x"\n[data.background]\nsource = "pythia"\nevents = 9\n' + (
-        '[data.search]\nsource = "pythia"\nevents = 9\nseed = 5\n[emd]\ncopies = 0.8\nequal = 0.3\n'
-    )
+    with pytest.raises(InputError, match="60 events are too few"):
+        pool_of(events, Emd(pairs=100, validation=0.001), seed=0)
+    text = """
+name = "x"
+[data.background]
+source = "pythia"
+events = 9
+[data.search]
+source = "pythia"
+events = 9
+seed = 5
+[emd]
+copies = 0.8
+equal = 0.3
+"""
     with pytest.raises(JobError, match="emd: copies and equal are shares of one whole"):
         parse_job(text)
