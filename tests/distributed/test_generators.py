@@ -27,8 +27,9 @@ path = "{folder}/csv"
 preset = "bead-4momentum-btag"
 nodes = 10
 [model]
-hidden = 8
-decoder_hidden = 16
+encoder = [[8, 8]]
+head = [8]
+decoder = [16, 16]
 decode = 10
 [train]
 epochs = 2

@@ -33,8 +33,9 @@ rows_per_task = 200
 [graph]
 nodes = 10
 [model]
-hidden = 8
-decoder_hidden = 16
+encoder = [[8, 8]]
+head = [8]
+decoder = [16, 16]
 decode = 10
 [train]
 epochs = 3
