@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test lint format bench bench-memory clean
+.PHONY: setup demo test lint format bench bench-memory physics clean
 
 setup: $(READY)
 
@@ -35,6 +35,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/bench.py
+
+physics: $(READY)
+	$(BIN)/python tests/benchmarks/physics.py
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py
