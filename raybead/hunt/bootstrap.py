@@ -109,7 +109,7 @@ class _Ordered:
     signal: NDArray[np.int64]
     """Signal events, highest first"""
     background: NDArray[np.int64]
-    passing: tuple[NDArray[np.int64], NDArray[np.int64]]
+    passing: tuple[NDArray[np.integer], NDArray[np.integer]]
     """[G] how many signal, and how many background events lie at or above each value; of unit
     weights only at values that matter"""
 
@@ -118,7 +118,7 @@ class _Ordered:
         order = np.argsort(-value, kind="stable")
         last = np.flatnonzero(np.diff(value[order], append=np.nan) != 0)
         is_signal = truth[order]
-        above = np.cumsum(is_signal)[last]
+        above = np.cumsum(is_signal.astype(np.int64))[last]
         background = last + 1 - above
         if (weight == 1).all():
             # Where values of background alone follow one another, the curve is level: its ends

@@ -46,7 +46,7 @@ def tau21_of_leading(
     hard = np.concatenate([[0], np.cumsum(pt > 0)])
     counts = np.minimum(hard[offsets[1:]] - hard[offsets[:-1]], leading)
     member = members_of(offsets[:-1], counts)
-    picked = (values[member].astype(np.float64) for values in (pt, eta, phi))
-    tau_J2 = n_subjettiness(*picked, offsets_of(counts), n_max=2)
+    pt, eta, phi = (values[member].astype(np.float64) for values in (pt, eta, phi))
+    tau_J2 = n_subjettiness(pt, eta, phi, offsets_of(counts), n_max=2)
     spread = tau_J2[:, 0] > _NARROW
     return np.divide(tau_J2[:, 1], tau_J2[:, 0], out=np.ones(len(counts)), where=spread)

@@ -58,7 +58,7 @@ class Complexity(BaseModel):
         centre = float(log_n.mean())
         order = min(2, len(np.unique(n)) - 1)
         fit = np.polynomial.Polynomial.fit(log_n - centre, log_loss, order, domain=[-1, 1])
-        return cls(kind=kind, coefficients=_floats(fit.coef), centre=centre)
+        return cls(kind=kind, coefficients=_floats(np.asarray(fit.coef)), centre=centre)
 
     def remove(self, loss: Array, n: NDArray[np.integer]) -> Array:
         """Log loss less its expectation, in the shape that ``loss`` and ``n`` share."""
@@ -92,7 +92,7 @@ def log_of(loss: Array) -> Array:
     return np.log(np.maximum(loss, np.finfo(np.float64).tiny))
 
 
-def _regressed(knots: Array, log_n: Array, log_loss: Array) -> Array:
+def _regressed(knots: Array, log_n: Array, log_loss: Array) -> NDArray[np.floating]:
     """[K] values at the knots of the natural spline nearest to jets [B], by least squares.
 
     All jets of one multiplicity count as their mean, as often as they are. Every knot is some
@@ -115,5 +115,5 @@ def _natural_spline(knots: Array, values: Array, x: Array) -> Array:
     return spline(inside) + spline(inside, 1) * beyond
 
 
-def _floats(values: Array) -> tuple[float, ...]:
+def _floats(values: NDArray[np.floating]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
