@@ -58,7 +58,9 @@ class Complexity(BaseModel):
         centre = float(log_n.mean())
         order = min(2, len(np.unique(n)) - 1)
         fit = np.polynomial.Polynomial.fit(log_n - centre, log_loss, order, domain=[-1, 1])
-        return cls(kind=kind, coefficients=_floats(np.asarray(fit.coef)), centre=centre)
+        return cls(
+            kind=kind, coefficients=_floats(np.asarray(fit.coef, dtype=np.float64)), centre=centre
+        )
 
     def remove(self, loss: Array, n: NDArray[np.integer]) -> Array:
         """Log loss less its expectation, in the shape that ``loss`` and ``n`` share."""
