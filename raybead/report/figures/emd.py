@@ -107,12 +107,12 @@ def _residual_figure(
     axes.axhline(0, color=RED, lw=1.2, ls="--")
     reach = max(0.05, 1.1 * float(np.quantile(np.abs(error), 0.99)))
     axes.set_xscale("log")
-    axes.set(xlabel=EXACT, ylabel="(predicted − exact) / exact", ylim=(-reach, reach))
+    axes.set(xlabel=EXACT, ylabel="(predicted - exact) / exact", ylim=(-reach, reach))
     legend(axes, rows=2, columns=2)
     return saved(
         figure, "emd-residual", "training",
-        "Error of the learned distance in parts of the exact one. Points are pairs; lines and bands"
-        " are medians and the central 68 % in bins of equal numbers of pairs, beside those of the"
+        "Error of the learned distance in parts of the exact one. Points are pairs; lines and"
+        " bands are medians and the central 68 % in bins of equal numbers of pairs, beside those of the"
         " sliced distance, a closed form that nothing is learned in.",
         "Relative error of learned and sliced distance against exact distance.",
     )  # fmt: skip
