@@ -20,8 +20,9 @@ $(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/
 demo: $(READY)
 	$(BIN)/raybead demo
 
+# Tests of the cluster wait for most of their time, so the others run beside them.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -112,8 +112,8 @@ def _residual_figure(
     return saved(
         figure, "emd-residual", "training",
         "Error of the learned distance in parts of the exact one. Points are pairs; lines and"
-        " bands are medians and the central 68 % in bins of equal numbers of pairs, beside those of the"
-        " sliced distance, a closed form that nothing is learned in.",
+        " bands are medians and the central 68 % in bins of equal numbers of pairs, beside those"
+        " of the sliced distance, a closed form that nothing is learned in.",
         "Relative error of learned and sliced distance against exact distance.",
     )  # fmt: skip
 
