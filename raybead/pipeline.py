@@ -15,18 +15,19 @@ from raybead.distributed.session import Cluster, session
 from raybead.errors import RunError
 from raybead.events import EventSample, Piece, table_bytes
 from raybead.report import write_emd_report, write_report
-from raybead.storage import JOB, Folder, Role, Stage
+from raybead.storage import JOB, Folder, Role, Stage, StageName
 
 Verb = Literal["prepare", "train", "score", "hunt", "run", "train-emd"]
-STEPS: dict[Verb, tuple[int, ...]] = {
-    "prepare": (0, 1),
-    "train": (0, 1, 2),
-    "score": (0, 1, 2, 3),
-    "hunt": (0, 1, 2, 3, 4),
-    "run": (0, 1, 2, 3, 4, 5),
-    "train-emd": (0, 6),
+_PREPARED: tuple[StageName, ...] = ("events/background", "events/search")
+STEPS: dict[Verb, tuple[StageName, ...]] = {
+    "prepare": _PREPARED,
+    "train": (*_PREPARED, "model"),
+    "score": (*_PREPARED, "model", "scores"),
+    "hunt": (*_PREPARED, "model", "scores", "hunt"),
+    "run": (*_PREPARED, "model", "scores", "hunt", "figures"),
+    "train-emd": ("events/background", "emd"),
 }
-"""Places of a verb's steps among all."""
+"""Stages of a verb, in order."""
 METRICS = "metrics.json"
 PAGE = "report.html"
 
@@ -228,7 +229,7 @@ def execute(
         if stage.why_stale() is not None
     }
     every = _steps(job, stages, pieces, console)
-    steps = [every[place] for place in STEPS[verb]]
+    steps = [step for step in every if step[1].name in STEPS[verb]]
     if pieces:
         both = (source for sample in samples.values() for source in sample.sources)
         for note in EventSample(tuple(both)).notes():
@@ -322,12 +323,17 @@ def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
 
 def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
     from raybead.distributed.score import score
+    from raybead.scoring import Calibration
 
     events: dict[Role, Folder] = {
         "background": stages.background.folder,
         "search": stages.search.folder,
     }
-    return score(events, stages.model.folder, job.score, stages.scores.beside, cluster, tick)
+    beside = stages.scores.beside
+    facts = score(events, stages.model.folder, job.score, beside, cluster, tick)
+    # With it the bundle scores new events as these were.
+    Calibration.load(beside).save(stages.model.folder)
+    return facts
 
 
 def _hunt(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:

@@ -133,9 +133,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         body = body[: answer.cut_at]
+        self.zenodo.sent += len(body)  # before: who has the last byte may look at once
         self.wfile.write(body)
         self.wfile.flush()
-        self.zenodo.sent += len(body)
         if answer.hang:
             time.sleep(answer.hang)
         if answer.reset:

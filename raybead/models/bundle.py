@@ -1,6 +1,7 @@
 """The bundle: a trained model as one folder that is enough to score with.
 
 ``weights.safetensors`` and ``bundle.json``: configuration, scaling, versions, training summary.
+Scoring adds ``calibration.json``, the way from losses to event scores.
 Loading it runs no code of the bundle's.
 """
 

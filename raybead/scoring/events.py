@@ -14,7 +14,7 @@ class EventScorer:
 
     Args:
         bundle: of the model, as ``Bundle.load(run / "model")``.
-        calibration: as ``Calibration.load(run / "scores")``.
+        calibration: as ``Calibration.load(run / "model")``, of the last scoring.
         batch_items: jets that the model takes at once.
         device: that it runs on.
     """

@@ -118,7 +118,7 @@ def test_outputs_are_stored_in_the_scores_order(finished):
 
 def test_bundle_and_calibration_score_events_anew(finished):
     bundle = Bundle.load(finished / "model")
-    scorer = EventScorer(bundle, Calibration.load(finished / "scores"))
+    scorer = EventScorer(bundle, Calibration.load(finished / "model"))
     again = scorer.table(table_of(finished / "events/search").sort_by("event").combine_chunks())
     scores = table_of(finished / "scores", "search.parquet")
     assert again.column_names == scores.column_names
