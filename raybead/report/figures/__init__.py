@@ -31,6 +31,7 @@ def _figures(content: Content) -> Iterator[Plot]:
     yield score_mjj_figure(content)
     yield from jet_mass_figures(content)
     yield loss_figure(name, content.metrics["history"])
-    yield from reconstruction_figures(name, content.metrics["reconstruction"])
+    power = content.job.graph.pt_power
+    yield from reconstruction_figures(name, content.metrics["reconstruction"], power)
     if content.truth_is_known:
         yield from evaluation_figures(name, content.result["evaluation"])

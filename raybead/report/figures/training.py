@@ -11,8 +11,11 @@ from matplotlib.ticker import MaxNLocator
 from raybead.report.figures.canvas import (
     BLACK,
     BLUE,
+    GREY,
     ORANGE,
+    PURPLE,
     RED,
+    VIOLET,
     Plot,
     canvas,
     filled,
@@ -52,6 +55,10 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
     validation = np.array([record["validation"] for record in history])
     best = max((i for i, record in enumerate(history) if record["best"]), default=-1)
     mark = "o" if len(epoch) <= 20 else ""
+    terms = history[0].get("terms", {})
+    for term, colour in zip(terms if len(terms) > 1 else (), (PURPLE, GREY, VIOLET), strict=False):
+        values = [record["terms"][term] for record in history]
+        axes.plot(epoch, values, color=colour, ls="--", lw=1.2, label=f"Validation, {term}")
     axes.plot(epoch, train, color=BLUE, marker=mark, ms=5, label="Train")
     axes.plot(epoch, validation, color=ORANGE, marker=mark, ms=5, label="Validation")
     axes.plot(
@@ -76,13 +83,16 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
 
 
 def reconstruction_figures(
-    name: str, histograms: Mapping[str, Mapping[str, Sequence[float]]]
+    name: str,
+    histograms: Mapping[str, Mapping[str, Sequence[float]]],
+    pt_power: float = 1.0,
 ) -> Iterator[Plot]:
     """Input against reconstruction, one figure a feature.
 
     Args:
         name: of the run.
         histograms: for each feature ``edges``, ``input`` and ``reconstruction``.
+        pt_power: that the features have raised pT to.
     """
     for feature, histogram in histograms.items():
         edges = np.asarray(histogram["edges"], dtype=float)
@@ -99,9 +109,9 @@ def reconstruction_figures(
         else:
             axes.set_ylim(0, 1.05 * max(aims.max(), gets.max(), 1))
         axes.set_xlim(edges[0], edges[-1])
-        axes.set(xlabel=_label(feature), ylabel="Constituents")
+        axes.set(xlabel=_label(feature, pt_power), ylabel="Constituents")
         legend(axes, rows=1, columns=2)
-        words = _in_words(feature)
+        words = _in_words(feature, pt_power)
         yield saved(
             figure, f"reconstruction-{feature}", "training",
             f"{words} of the constituents of held-out background jets, and what the model makes"
@@ -110,12 +120,16 @@ def reconstruction_figures(
         )  # fmt: skip
 
 
-def _label(feature: str) -> str:
-    if feature in LABELS:
+def _label(feature: str, pt_power: float) -> str:
+    if feature not in LABELS:
+        return _in_words(feature, pt_power).replace("$", "")
+    if pt_power == 1:
         return LABELS[feature]
-    return _in_words(feature).replace("$", "")
+    raised = LABELS[feature].replace("p_T", f"p_T^{{{pt_power:g}}}")
+    return raised.replace("[GeV]", f"[GeV$^{{{pt_power:g}}}$]")
 
 
-def _in_words(feature: str) -> str:
+def _in_words(feature: str, pt_power: float) -> str:
     name = feature.removesuffix("_scaled")
-    return IN_WORDS.get(name, name.replace("_", " ")) + (", scaled" if name != feature else "")
+    words = IN_WORDS.get(name, name.replace("_", " ")) + (", scaled" if name != feature else "")
+    return words if pt_power == 1 else words.replace("pT", f"pT^{pt_power:g}")
