@@ -160,12 +160,18 @@ def with_networks(job: Job) -> Job:
     return job.model_copy(update={"loss": tuple(map(whole, job.loss))})
 
 
-def _refuse_missing_networks(job: Job) -> None:
-    for term in with_networks(job).loss:
+def _refuse_missing_networks(job: Job, own: Stage) -> None:
+    for written, term in zip(job.loss, with_networks(job).loss, strict=True):
         if isinstance(term, EmdNetworkLoss):
             from raybead.models import EmdBundle
 
             EmdBundle.load(Folder.at(str(term.bundle)))
+            why = own.why_stale() if written.bundle is None else None  # type: ignore[union-attr]
+            if why is not None:
+                raise RunError(
+                    f"{own.folder}: the learned distance is of another job ({why});"
+                    " raybead train-emd makes this job's"
+                )
 
 
 def _what_decides(term: Loss) -> dict[str, Any]:
@@ -214,7 +220,7 @@ def execute(
     stages = Stages.of(job)
     run = run_folder(job)
     if verb not in ("prepare", "train-emd"):
-        _refuse_missing_networks(job)
+        _refuse_missing_networks(job, stages.emd)
     if in_throwaway_folder():
         console.say(f"the run is kept in {run}")
     _refuse_foreign(run, job, overwrite)

@@ -33,7 +33,7 @@ class DistanceLoss(Term):
     the second."""
 
     kind: Literal["distance"]
-    columns: tuple[str, ...] | None = None
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Features that count, by the names they have after scaling; all if not given."""
 
 
@@ -54,8 +54,8 @@ class _Transport(Term):
     needs = frozenset({"momenta"})
     radius: PositiveFloat = 1.0
     """R that angular distances are divided by."""
-    beta: PositiveFloat = 1.0
-    """Power of the angular distances."""
+    power: PositiveFloat = 1.0
+    """Of the angular distances: the beta of arXiv:1902.02346, which ``vae`` has another of."""
 
 
 class EmdLoss(_Transport):
@@ -106,19 +106,28 @@ Loss = Annotated[
 
 def _as_terms(raw: Any) -> Any:
     match raw:
-        case {"kind": "vae", **more}:
-            raw = dict(more)
-            beta = raw.pop("beta", 1.0)
-            return [
-                {"kind": raw.pop("reconstruction", "mse"), **raw},
-                {"kind": "kl", "weight": beta},
-            ]
-        case dict():
-            return [{"kind": "mse", **raw}]
-        case Section():
-            return [raw]
+        case dict() | Section():
+            return _as_terms([raw])
+        case list() | tuple():
+            return [term for one in raw for term in _expanded(one)]
         case _:
             return raw
+
+
+def _expanded(raw: Any) -> list[Any]:
+    """A term, or the two that ``vae`` is short for."""
+    if not isinstance(raw, dict):
+        return [raw]
+    if raw.get("kind") != "vae":
+        return [{"kind": "mse", **raw}]
+    rest = {key: value for key, value in raw.items() if key not in ("kind", "reconstruction")}
+    beta, weight = rest.pop("beta", 1.0), rest.get("weight", 1.0)
+    if not all(isinstance(x, int | float) and x > 0 for x in (beta, weight)):
+        raise ValueError(f"vae: beta and weight are above 0 (got {beta!r}, {weight!r})")
+    return [
+        {"kind": raw.get("reconstruction", "mse"), **rest},
+        {"kind": "kl", "weight": beta * weight},
+    ]
 
 
 Losses = Annotated[tuple[Loss, ...], BeforeValidator(_as_terms), Field(min_length=1)]
@@ -144,6 +153,8 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
                 " model.variational = true, or choose a variational preset"
             )
         if isinstance(term, DistanceLoss):
+            if len(set(term.columns or ())) < len(term.columns or ()):
+                raise ValueError("loss distance: a column stands there twice")
             for column in term.columns or ():
                 if column not in graph.scaled_columns:
                     raise ValueError(

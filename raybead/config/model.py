@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from raybead.config.section import Section
 
@@ -16,8 +16,6 @@ Layer = Literal["edgeconv", "dynamic", "gatv2", "transformer", "node"]
 class Autoencoder(Section):
     """What autoencoders of graphs share: layers that look at nodes and their neighbours."""
 
-    preset: str | None = None
-    """Fills in whatever the section doesn't say; see ``docs/models.md``."""
     layer: Layer = "edgeconv"
     """edgeconv: over all pairs of a jet, without edges in memory; dynamic: EdgeConv over the
     ``neighbours`` nearest nodes in the layer's own features; gatv2, transformer: attention over
@@ -44,12 +42,24 @@ class NodeBottleneckModel(Autoencoder):
     """A latent for every node: what the published study's models have in common."""
 
     kind: Literal["node-bottleneck"]
-    decoder: tuple[Widths, ...] | None = None
+    decoder: Annotated[tuple[Widths, ...], Field(min_length=1)] | None = None
     """Widths of the decoder's layers, less the last one's output; the encoder's mirror image if
     not given. The encoder's last layer ends in the latent, of a ``variational`` one in two linear
     heads."""
     latent_relu: bool = True
-    """Whether a ReLU follows the latent, too."""
+    """Whether a ReLU follows the latent, too; not of a ``variational`` one."""
+
+    @model_validator(mode="after")
+    def _no_linear_edgeconv(self) -> NodeBottleneckModel:
+        first, *others = self.encoder
+        mirrored = self.decoder is None and not self.embedding and len(others) > 0
+        pairs = self.layer == "edgeconv" and self.aggregation != "max"
+        if mirrored and pairs and len(first) == 1:
+            raise ValueError(
+                "encoder: the mirror image of a first layer of one width is linear, and needs no"
+                " pairs; give it two widths, or a decoder"
+            )
+        return self
 
 
 class JetBottleneckModel(Autoencoder):
@@ -71,7 +81,6 @@ class MetaLayerModel(Section):
     a global vector that the decoder sees besides."""
 
     kind: Literal["meta-layer"]
-    preset: str | None = None
     hidden: PositiveInt = 32
     latent: PositiveInt = 2
     global_latent: PositiveInt = 32
@@ -121,10 +130,12 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
 def _with_preset(raw: Any) -> Any:
     if not isinstance(raw, dict):
         return raw
-    name = raw.get("preset")
-    if name is None:
+    if "preset" not in raw:
         return {"kind": "jet-bottleneck", **raw}
-    if name not in MODEL_PRESETS:
+    raw = dict(raw)
+    # Not kept: what it filled in is, and another preset later would have nothing to fill in.
+    name = raw.pop("preset")
+    if not isinstance(name, str) or name not in MODEL_PRESETS:
         near = difflib.get_close_matches(str(name), MODEL_PRESETS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"preset {name!r} is none of {', '.join(MODEL_PRESETS)}{hint}")
@@ -140,4 +151,7 @@ Model = Annotated[
     ],
     BeforeValidator(_with_preset),
 ]
-"""A new model: its section here, and a file of its kind's name in ``raybead/models``."""
+"""A new model: its section here, and a file of its kind's name in ``raybead/models``.
+
+A section may say ``preset`` besides, one of :data:`MODEL_PRESETS`: it fills in whatever the
+section doesn't say."""

@@ -14,7 +14,7 @@ class Train(Section):
 
     epochs: PositiveInt = 50
     max_events: PositiveInt | None = None
-    """Background events that training looks at, the first of them; all if not given."""
+    """Background events that training looks at, taken evenly from all; all if not given."""
     batch_items: PositiveInt = 512
     """Items a step over all workers together, so the result doesn't depend on their number."""
     learning_rate: PositiveFloat = 1e-3

@@ -10,7 +10,7 @@ import numpy as np
 import ray.train.torch
 import torch
 
-from raybead.config import Job
+from raybead.config import EmdNetworkLoss, Job
 from raybead.distributed.board import Board, post
 from raybead.distributed.session import Cluster
 from raybead.distributed.workers import Epochs, RayTeam, leave_state, take_up, train_together
@@ -18,7 +18,7 @@ from raybead.errors import RaybeadError
 from raybead.events import read_parquet, row_count
 from raybead.graphs import COLUMNS, JetBatch, Scaling, collate
 from raybead.losses import JetLoss, Space
-from raybead.models import Bundle, Recipe
+from raybead.models import Bundle, EmdBundle, Recipe
 from raybead.storage import Folder
 from raybead.training import Trainer, reconstruction_histograms, split_by_event
 
@@ -60,6 +60,14 @@ def train(
         scaling=Scaling.from_dict(outcome["scaling"]),
         weights={name: torch.tensor(array) for name, array in outcome["weights"].items()},
         summary=outcome["summary"] | workers,
+        emd=next(
+            (
+                EmdBundle.load(Folder.at(str(term.bundle)))
+                for term in job.loss
+                if isinstance(term, EmdNetworkLoss)
+            ),
+            None,
+        ),
     )
     return bundle, outcome["metrics"]
 

@@ -4,7 +4,7 @@ from raybead.config import NAMES, FeatureSet
 from raybead.graphs.clouds import Clouds
 from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
 from raybead.graphs.features import node_features
-from raybead.graphs.jetbatch import JetBatch
+from raybead.graphs.jetbatch import JetBatch, complete_edges
 from raybead.graphs.momenta import Momenta, momenta_of, unscaled_momenta
 from raybead.graphs.scaling import Scaling
 from raybead.graphs.tiles import Tile, tiles
@@ -20,6 +20,7 @@ __all__ = [
     "Scaling",
     "Tile",
     "collate",
+    "complete_edges",
     "jet_facts",
     "momenta_of",
     "node_features",

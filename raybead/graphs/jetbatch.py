@@ -106,20 +106,9 @@ class JetBatch:
     def edge_index(self) -> Tensor:
         """[2, number of edges]: (neighbour, centre) of complete graphs without self-loops.
 
-        For other libraries alone: raybead's own layers never hold edges.
+        For other libraries' layers: raybead's own never hold edges.
         """
-        sizes = self.sizes_B
-        per_node = torch.repeat_interleave(sizes, sizes)
-        total = int(per_node.sum())
-        centre = torch.repeat_interleave(
-            torch.arange(len(per_node), device=self.device), per_node, output_size=total
-        )
-        starts = torch.repeat_interleave(self.ptr[:-1], sizes)
-        edge_ptr = torch.cat([per_node.new_zeros(1), per_node.cumsum(0)])
-        shift = torch.repeat_interleave(starts - edge_ptr[:-1], per_node, output_size=total)
-        neighbour = torch.arange(total, device=self.device) + shift
-        other = neighbour != centre
-        return torch.stack([neighbour[other], centre[other]])
+        return complete_edges(self.ptr)
 
     def to_pyg(self) -> object:
         """A ``torch_geometric.data.Batch`` of complete graphs (torch-geometric must be there)."""
@@ -134,3 +123,22 @@ class JetBatch:
         )
         data._num_graphs = len(self)
         return data
+
+
+def complete_edges(ptr: Tensor) -> Tensor:
+    """[2, number of edges]: (neighbour, centre) of complete graphs without self-loops.
+
+    Args:
+        ptr: [B + 1] offsets of the graphs.
+    """
+    sizes = ptr.diff()
+    per_node = torch.repeat_interleave(sizes, sizes)
+    total = int(per_node.sum())
+    nodes = torch.arange(len(per_node), device=ptr.device)
+    centre = torch.repeat_interleave(nodes, per_node, output_size=total)
+    starts = torch.repeat_interleave(ptr[:-1], sizes)
+    edge_ptr = torch.cat([per_node.new_zeros(1), per_node.cumsum(0)])
+    shift = torch.repeat_interleave(starts - edge_ptr[:-1], per_node, output_size=total)
+    neighbour = torch.arange(total, device=ptr.device) + shift
+    other = neighbour != centre
+    return torch.stack([neighbour[other], centre[other]])

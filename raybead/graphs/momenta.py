@@ -50,12 +50,15 @@ def momenta_of(kind: FeatureSet, x_NF: Tensor, pt_power: float = 1.0) -> Momenta
         x_NF: [N, F] unscaled.
         pt_power: that ``jet-axis`` has raised pT to.
     """
-    columns = x_NF.clamp(-_MOST, _MOST).unbind(dim=1)
+    most = _MOST ** max(pt_power, 1.0) if kind == "jet-axis" else _MOST
+    columns = x_NF.clamp(-most, most).unbind(dim=1)
     match kind:
         case "jet-axis":
-            weight_N = _above_zero(columns[2])
+            weight_N = _above_zero(columns[2], _LEAST**pt_power)
             d_eta, d_phi = ((arm / weight_N).clamp(-math.pi, math.pi) for arm in columns[:2])
-            pt_N = weight_N if pt_power == 1 else weight_N ** (1 / pt_power)
+            pt_N = weight_N
+            if pt_power != 1:
+                pt_N = weight_N.clamp(max=_MOST**pt_power) ** (1 / pt_power)
             return Momenta(pt_N, d_eta, d_phi)
         case "cartesian" | "p4":
             px, py, pz = columns[:3]
@@ -93,7 +96,7 @@ def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
     return momenta_of(graph.features, x_NF, graph.pt_power)
 
 
-def _above_zero(pt_N: Tensor) -> Tensor:
-    """The same from ``_LEAST`` on; below, a hyperbola that goes on with its value and slope."""
-    below = _LEAST / (2 - pt_N.clamp(max=_LEAST) / _LEAST)
-    return torch.where(pt_N < _LEAST, below, pt_N)
+def _above_zero(pt_N: Tensor, least: float = _LEAST) -> Tensor:
+    """The same from ``least`` on; below, a hyperbola that goes on with its value and slope."""
+    below = least / (2 - pt_N.clamp(max=least) / least)
+    return torch.where(pt_N < least, below, pt_N)

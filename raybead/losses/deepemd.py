@@ -38,7 +38,7 @@ def build(config: DeepEmdLoss, space: Space) -> Term:
             space.momenta(output.target_NF),
             output.ptr,
             radius=config.radius,
-            beta=config.beta,
+            beta=config.power,
             regulariser=config.regulariser,
         )
 

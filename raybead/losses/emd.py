@@ -28,7 +28,7 @@ def build(config: EmdLoss, space: Space) -> Term:
             space.momenta(output.target_NF),
             output.ptr,
             radius=config.radius,
-            beta=config.beta,
+            beta=config.power,
         )
 
     return term

@@ -10,6 +10,10 @@ from raybead.losses.space import Space, Term
 from raybead.models import EmdBundle, Output
 from raybead.storage import Folder
 
+RESOLUTION = 1e-4
+"""Distance, in units of R, below which a network can't tell: no detector could. A free output may
+even be negative there, and has no logarithm."""
+
 
 def build(config: EmdNetworkLoss, space: Space) -> Term:
     """The term of a job.
@@ -17,8 +21,8 @@ def build(config: EmdNetworkLoss, space: Space) -> Term:
     Raises:
         RunError: there is no network where the job says.
     """
-    assert config.bundle is not None, "a job's own is put in before the job is done"
-    network = EmdBundle.load(Folder.at(config.bundle)).model().to(space.device)
+    bundle = space.emd or EmdBundle.load(Folder.at(str(config.bundle)))
+    network = bundle.model().to(space.device)
 
     def cloud(x_NS: Tensor, ptr: Tensor) -> Clouds:
         momenta = space.momenta(x_NS)
@@ -26,6 +30,7 @@ def build(config: EmdNetworkLoss, space: Space) -> Term:
 
     def term(output: Output, _batch: JetBatch) -> Tensor:
         ours = cloud(output.reconstruction_NF, output.ptr)
-        return network(ours, cloud(output.target_NF, output.ptr))
+        distance_B = network(ours, cloud(output.target_NF, output.ptr))
+        return distance_B.clamp(min=RESOLUTION)
 
     return term

@@ -22,6 +22,10 @@ _STRIDE = 1.8
 _HELD = 5
 """Iterations between two exponentials of all pairs."""
 _TINY = 1e-300
+_SETTLED = 1e-3
+"""Share of a jet's momentum that a plan may carry to or from the wrong place; less where a small
+epsilon asks for more."""
+_MOST_ROUNDS = 40
 
 
 def build(config: SinkhornLoss, space: Space) -> Term:
@@ -33,7 +37,7 @@ def build(config: SinkhornLoss, space: Space) -> Term:
             space.momenta(output.target_NF),
             output.ptr,
             radius=config.radius,
-            beta=config.beta,
+            beta=config.power,
             epsilon=config.epsilon,
             iterations=config.iterations,
         )
@@ -76,7 +80,9 @@ def sinkhorn(
         radius: R, by which distances are divided.
         beta: angular exponent.
         epsilon: smoothing, in units of the cost.
-        iterations: how often potentials are renewed; no jet stops earlier.
+        iterations: how often potentials are renewed at first. Half as many follow as often as a
+            plan of the block's misplaces more than 1/1000 of its momentum, 40 times at most: like
+            jets need many, and without them would seem nearer than they are.
 
     Returns:
         [B], of the momenta's type.
@@ -128,12 +134,18 @@ def _least(
             f_Gn, g_Gm = _renewed(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, scale_G, [1.0])
         strides = [_STRIDE] * (iterations // 2 - 1) + [1.0]
         scale_G = torch.full_like(cost_Gnm[:, 0, 0], epsilon)
-        for start in range(0, len(strides), _HELD):
-            some = strides[start : start + _HELD]
-            f_Gn, g_Gm = _renewed(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, scale_G, some)
-        plan_Gnm = _kernel(cost_Gnm, f_Gn, g_Gm, scale_G)
-        plan_Gnm *= a_Gn[:, :, None]
-        plan_Gnm *= b_Gm[:, None, :]
+        for _ in range(_MOST_ROUNDS):
+            for start in range(0, len(strides), _HELD):
+                some = strides[start : start + _HELD]
+                f_Gn, g_Gm = _renewed(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, scale_G, some)
+            plan_Gnm = _kernel(cost_Gnm, f_Gn, g_Gm, scale_G)
+            plan_Gnm *= a_Gn[:, :, None]
+            plan_Gnm *= b_Gm[:, None, :]
+            # The last half step has made the columns right; the rows tell how far it is.
+            if float((plan_Gnm.sum(dim=2) - a_Gn).abs().sum(dim=1).amax()) <= min(
+                _SETTLED, epsilon / 10
+            ):
+                break
         excess_G = epsilon * (plan_Gnm.sum(dim=(1, 2)) - 1)
     value_G = (a_Gn * f_Gn).sum(dim=1) + (b_Gm * g_Gm).sum(dim=1) - excess_G
     # Nothing is added: only the slope by the costs, which is the plan.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from raybead.config import Graph
 from raybead.graphs import JetBatch, Momenta, Scaling, unscaled_momenta
-from raybead.models import Output, at_least_single
+from raybead.models import EmdBundle, Output, at_least_single
 
 Term = Callable[[Output, JetBatch], Tensor]
 """[B] losses of the jets of a batch."""
@@ -25,6 +25,8 @@ class Space:
     """That the features went through."""
     device: torch.device | str = "cpu"
     """Where the jets will be."""
+    emd: EmdBundle | None = None
+    """A learned distance at hand; a loss that needs one looks for it where the job says, if not"""
 
     def momenta(self, x_NS: Tensor) -> Momenta:
         """Of features as a model takes and gives them."""

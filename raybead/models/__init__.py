@@ -1,9 +1,9 @@
 """Autoencoders of jets, and the loadable bundle."""
 
 from raybead.models.build import build_model
-from raybead.models.bundle import WEIGHTS, Bundle, Recipe
+from raybead.models.bundle import Bundle, Recipe
 from raybead.models.edgeconv import AllPairsEdgeConv, all_pairs_edgeconv
-from raybead.models.emd_bundle import EmdBundle
+from raybead.models.emd_bundle import WEIGHTS, EmdBundle
 from raybead.models.emd_network import EmdNetwork
 from raybead.models.jet_bottleneck import JetBottleneck
 from raybead.models.meta_layer import MetaLayerAutoencoder

@@ -1,7 +1,8 @@
 """The bundle: a trained model as one folder that is enough to score with.
 
 ``weights.safetensors`` and ``bundle.json``: configuration, scaling, versions, training summary.
-Scoring adds ``calibration.json``, the way from losses to event scores.
+Scoring adds ``calibration.json``, the way from losses to event scores; ``emd/`` is the learned
+distance of a loss that has one.
 Loading it runs no code of the bundle's.
 """
 
@@ -21,10 +22,11 @@ from raybead.config import Graph, Losses, Model
 from raybead.errors import RunError
 from raybead.graphs import Scaling
 from raybead.models.build import build_model
+from raybead.models.emd_bundle import DESCRIPTION, WEIGHTS, EmdBundle
 from raybead.storage import Folder
 
-WEIGHTS = "weights.safetensors"
-DESCRIPTION = "bundle.json"
+EMD = "emd"
+"""Folder in a bundle of the learned distance that its loss measures with."""
 
 
 class Recipe(BaseModel):
@@ -50,15 +52,22 @@ class Bundle:
     weights: dict[str, torch.Tensor]
     summary: dict[str, Any]
     """Of the training: epochs, losses, numbers of jets."""
+    emd: EmdBundle | None = None
+    """The learned distance that the loss measures with, if it does"""
 
     def model(self) -> nn.Module:
         """The model with its trained weights, in evaluation mode."""
         model = self.recipe.build()
-        model.load_state_dict(self.weights)
+        try:
+            model.load_state_dict(self.weights)
+        except RuntimeError:
+            raise RunError("the weights of a model bundle don't fit its description") from None
         return model.eval()
 
     def save(self, folder: Folder) -> None:
         """Write the bundle's files."""
+        if self.emd is not None:
+            self.emd.save(folder / EMD)
         tensors = {name: tensor.contiguous().cpu() for name, tensor in self.weights.items()}
         folder.write(WEIGHTS, safetensors.torch.save(tensors))
         folder.write_json(
@@ -85,7 +94,8 @@ class Bundle:
             recipe = Recipe(graph=raw["graph"], model=raw["model"], loss=raw["loss"])
             weights = safetensors.torch.load(folder.read(WEIGHTS))
             scaling = Scaling.from_dict(raw["scaling"])
-            bundle = cls(recipe, scaling, weights, raw["summary"])
+            emd = EmdBundle.load(folder / EMD) if folder.exists(f"{EMD}/{DESCRIPTION}") else None
+            bundle = cls(recipe, scaling, weights, raw["summary"], emd)
         except (KeyError, ValidationError, SafetensorError) as error:
             raise RunError(f"{folder}: not a whole model bundle: {error}") from None
         if (scaling.columns, scaling.scaled_columns) != (

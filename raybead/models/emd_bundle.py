@@ -17,9 +17,11 @@ from safetensors import SafetensorError
 import raybead
 from raybead.config import Emd
 from raybead.errors import RunError
-from raybead.models.bundle import DESCRIPTION, WEIGHTS
 from raybead.models.emd_network import EmdNetwork
 from raybead.storage import Folder
+
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "bundle.json"
 
 
 @dataclass(frozen=True)

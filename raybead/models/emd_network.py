@@ -161,6 +161,8 @@ class EmdNetwork(nn.Module):
         """
         if len(ours) != len(theirs):
             raise ValueError(f"{len(ours)} jets on one side, {len(theirs)} on the other")
+        if len(ours) == 0:
+            return ours.pt_N.new_empty(0)
         at_once = PAIRS_ON_CPU if ours.pt_N.device.type == "cpu" else max(1, len(ours))
         parts = torch.arange(len(ours), device=ours.ptr.device).split(at_once)
         found = [self._distance(ours.select(part), theirs.select(part)) for part in parts]

@@ -15,7 +15,8 @@ from raybead.config import JetBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.latent import GaussianLatent, PointLatent
-from raybead.models.layers import NEEDS_EDGES, Stack, mlp
+from raybead.models.layers import Stack, mlp
+from raybead.models.noise import keys_of_jets
 from raybead.models.output import Output, at_least_single
 
 Pooling = Literal["mean", "sum", "max"]
@@ -32,7 +33,7 @@ class JetBottleneck(nn.Module):
         super().__init__()
         self.decode, self.features = config.decode, features
         self.pooling: Pooling = config.pooling
-        self.dense, self.needs_edges = config.layer == "dense", config.layer in NEEDS_EDGES
+        self.dense = config.layer == "dense"
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
         self.embed: nn.Module = nn.Identity()
@@ -52,7 +53,7 @@ class JetBottleneck(nn.Module):
 
     def forward(self, batch: JetBatch) -> Output:
         x_TI = self.embed(self.norm(batch.x_TF))
-        latent = self.posterior(self.head(self._encoded(x_TI, batch)))
+        latent = self.posterior(self.head(self._encoded(x_TI, batch)), keys_of_jets(batch))
         decoded = self.decoder(latent.z_NZ).view(len(batch), self.decode, self.features)
         target_BDF, mask_BD = batch.dense(self.decode)
         kept = mask_BD.sum(dim=1)
@@ -70,14 +71,16 @@ class JetBottleneck(nn.Module):
         if self.dense:
             slots_BDI, _ = replace(batch, x_TF=x_TI).dense(self.decode)
             return self.encoder(slots_BDI.flatten(1))
-        edges = batch.edge_index() if self.needs_edges else None
-        return pooled(self.encoder(x_TI, batch.ptr, edges), batch.ptr, self.pooling)
+        return pooled(self.encoder(x_TI, batch.ptr), batch.ptr, self.pooling)
 
 
 def pooled(nodes_TH: Tensor, ptr: Tensor, kind: Pooling) -> Tensor:
     """[B, H] over each jet's nodes, in a fixed order of summation; zeros for a jet of none."""
     nodes_TH = at_least_single(nodes_TH)
-    return torch.segment_reduce(nodes_TH, kind, offsets=ptr, axis=0, initial=0)
+    if kind != "max":
+        return torch.segment_reduce(nodes_TH, kind, offsets=ptr, axis=0, initial=0)
+    largest_BH = torch.segment_reduce(nodes_TH, "max", offsets=ptr, axis=0)
+    return torch.where(ptr.diff()[:, None] > 0, largest_BH, 0.0)
 
 
 build = JetBottleneck

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
+
+from raybead.models.noise import normal_noise
 
 
 class Latent(NamedTuple):
@@ -23,14 +24,15 @@ class PointLatent(nn.Module):
         super().__init__()
         self.linear = nn.Linear(inside, latent)
 
-    def forward(self, x_NI: Tensor) -> Latent:
+    def forward(self, x_NI: Tensor, _keys_N: Tensor) -> Latent:
         return Latent(self.linear(x_NI))
 
 
 class GaussianLatent(nn.Module):
     """A diagonal Gaussian posterior (arXiv:1312.6114).
 
-    Training draws from it; otherwise its mean stands for it, so that a score is no lottery.
+    Training draws from it, for whom ``keys_N`` [N] says; otherwise its mean stands for it, so that
+    a score is no lottery.
     """
 
     LOG_VARIANCE = 20.0
@@ -41,10 +43,10 @@ class GaussianLatent(nn.Module):
         self.mu = nn.Linear(inside, latent)
         self.log_variance = nn.Linear(inside, latent)
 
-    def forward(self, x_NI: Tensor) -> Latent:
+    def forward(self, x_NI: Tensor, keys_N: Tensor) -> Latent:
         mu_NZ = self.mu(x_NI)
         log_variance_NZ = self.log_variance(x_NI).clamp(-self.LOG_VARIANCE, self.LOG_VARIANCE)
         if not self.training:
             return Latent(mu_NZ, mu_NZ, log_variance_NZ)
-        noise_NZ = torch.randn_like(mu_NZ)
+        noise_NZ = normal_noise(keys_N, mu_NZ.shape[1], mu_NZ)
         return Latent(mu_NZ + noise_NZ * (log_variance_NZ / 2).exp(), mu_NZ, log_variance_NZ)

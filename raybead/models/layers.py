@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from raybead.config import Autoencoder
+from raybead.graphs import complete_edges
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.edgeconv import AllPairsEdgeConv
 from raybead.models.neighbours import nearest_neighbours
 
-NEEDS_EDGES = frozenset({"gatv2", "transformer"})
-"""Layers that want a list of all edges: memory grows with the square of a jet's nodes."""
+EDGES = 1 << 20
+"""Edges that attention has in memory at a time, or one jet's where that is more."""
 
 
 def mlp(widths: Sequence[int], *, last_relu: bool, norm: str = "none") -> nn.Sequential:
@@ -41,7 +43,7 @@ class NodeLayer(nn.Module):
         super().__init__()
         self.nn = mlp((inside, *widths), last_relu=last_relu, norm=config.norm)
 
-    def forward(self, x_TI: Tensor, _ptr: Tensor, _edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, _ptr: Tensor) -> Tensor:
         return self.nn(x_TI)
 
 
@@ -60,7 +62,7 @@ class PairLayer(nn.Module):
             norm=config.norm,
         )
 
-    def forward(self, x_TI: Tensor, ptr: Tensor, _edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor) -> Tensor:
         return self.conv(x_TI, ptr)
 
 
@@ -77,7 +79,7 @@ class DynamicLayer(nn.Module):
         network = mlp((2 * inside, *widths), last_relu=last_relu, norm=config.norm)
         self.conv = EdgeConv(network, aggr=config.aggregation)
 
-    def forward(self, x_TI: Tensor, ptr: Tensor, _edges: Tensor | None) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor) -> Tensor:
         return self.conv(x_TI, nearest_neighbours(x_TI.detach(), ptr, self.neighbours))
 
 
@@ -106,9 +108,28 @@ class AttentionLayer(nn.Module):
         after = [mlp(widths, last_relu=last_relu, norm=config.norm)] if more else []
         self.rest = nn.Sequential(*between, *norm, *after)
 
-    def forward(self, x_TI: Tensor, _ptr: Tensor, edges: Tensor | None) -> Tensor:
-        assert edges is not None, "who builds the layers gives them their edges"
-        return self.rest(self.conv(x_TI, edges))
+    def forward(self, x_TI: Tensor, ptr: Tensor) -> Tensor:
+        groups = _groups(ptr)
+        if len(groups) < 2:
+            return self.rest(self.conv(x_TI, complete_edges(ptr)))
+        parts = [
+            self.conv(x_TI[part[0] : part[-1]], complete_edges(part - part[0])) for part in groups
+        ]
+        return self.rest(torch.cat(parts))
+
+
+def _groups(ptr: Tensor) -> list[Tensor]:
+    """Offsets of consecutive jets, cut where their edges become too many."""
+    sizes = ptr.diff().cpu()
+    if int((sizes * sizes).sum()) <= EDGES:
+        return [ptr]
+    starts, edges = [0], 0
+    for jet, pairs in enumerate((sizes * sizes).tolist()):
+        if edges + pairs > EDGES and jet > starts[-1]:
+            starts.append(jet)
+            edges = 0
+        edges += pairs
+    return [ptr[a : b + 1] for a, b in pairwise([*starts, len(sizes)])]
 
 
 def graph_layer(
@@ -123,7 +144,7 @@ def graph_layer(
         last_relu: whether a ReLU follows the last, too.
 
     Returns:
-        A module of (x_TI, ptr, edges) to x_TO.
+        A module of (x_TI, ptr) to x_TO.
     """
     match config.layer:
         case "edgeconv":
@@ -154,7 +175,7 @@ class Stack(nn.Module):
             for place, (start, widths) in enumerate(zip(into, layers, strict=False))
         )
 
-    def forward(self, x_TF: Tensor, ptr: Tensor, edges: Tensor | None = None) -> Tensor:
+    def forward(self, x_TF: Tensor, ptr: Tensor) -> Tensor:
         for layer in self.layers:
-            x_TF = layer(x_TF, ptr, edges)
+            x_TF = layer(x_TF, ptr)
         return x_TF

@@ -14,7 +14,8 @@ from raybead.config import NodeBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.latent import GaussianLatent, Latent
-from raybead.models.layers import NEEDS_EDGES, Stack, mlp
+from raybead.models.layers import Stack, mlp
+from raybead.models.noise import keys_of_nodes
 from raybead.models.output import Output
 
 
@@ -23,7 +24,6 @@ class NodeBottleneck(nn.Module):
 
     def __init__(self, config: NodeBottleneckModel, features: int) -> None:
         super().__init__()
-        self.needs_edges = config.layer in NEEDS_EDGES
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
         *before, last = config.encoder
@@ -45,11 +45,12 @@ class NodeBottleneck(nn.Module):
             self.unembed = mlp(back, last_relu=False, norm=config.norm)
 
     def forward(self, batch: JetBatch) -> Output:
-        edges = batch.edge_index() if self.needs_edges else None
-        nodes_TI = self.encoder(self.embed(self.norm(batch.x_TF)), batch.ptr, edges)
-        latent = Latent(nodes_TI) if self.posterior is None else self.posterior(nodes_TI)
+        nodes_TI = self.encoder(self.embed(self.norm(batch.x_TF)), batch.ptr)
+        latent = Latent(nodes_TI)
+        if self.posterior is not None:
+            latent = self.posterior(nodes_TI, keys_of_nodes(batch))
         return Output(
-            reconstruction_NF=self.unembed(self.decoder(latent.z_NZ, batch.ptr, edges)),
+            reconstruction_NF=self.unembed(self.decoder(latent.z_NZ, batch.ptr)),
             target_NF=batch.x_TF,
             ptr=batch.ptr,
             latent=latent.z_NZ,

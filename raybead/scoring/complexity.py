@@ -32,6 +32,9 @@ class Complexity(BaseModel):
     """quadratic: of powers of (log n - centre), constant first; spline: the expectation at every
     knot. None at all where nothing is removed."""
     centre: float = 0.0
+    floor: float = 0.0
+    """Below which a loss counts as this: a millionth of the median. What is reconstructed better
+    than that has no more to say, and its logarithm would drown the other jets'."""
     knots: tuple[float, ...] = ()
     """Of a natural cubic spline in log n, which goes on straight beyond the outermost."""
 
@@ -48,23 +51,25 @@ class Complexity(BaseModel):
         """
         # A loss of nothing has no logarithm, and would tear the fit towards it.
         loss, n = loss[loss > 0], n[loss > 0]
-        if kind == "none" or len(loss) == 0:
+        if len(loss) == 0:
             return cls()
-        log_n, log_loss = np.log(n), log_of(loss)
+        floor = 1e-6 * float(np.median(loss))
+        if kind == "none":
+            return cls(floor=floor)
+        log_n, log_loss = np.log(n), log_of(loss, floor)
         if kind == "spline":
             knots = np.unique(np.quantile(log_n, KNOTS, method="inverted_cdf"))
             values = _regressed(knots, log_n, log_loss)
-            return cls(kind=kind, coefficients=_floats(values), knots=_floats(knots))
+            return cls(kind=kind, coefficients=_floats(values), knots=_floats(knots), floor=floor)
         centre = float(log_n.mean())
         order = min(2, len(np.unique(n)) - 1)
         fit = np.polynomial.Polynomial.fit(log_n - centre, log_loss, order, domain=[-1, 1])
-        return cls(
-            kind=kind, coefficients=_floats(np.asarray(fit.coef, dtype=np.float64)), centre=centre
-        )
+        values = np.asarray(fit.coef, dtype=np.float64)
+        return cls(kind=kind, coefficients=_floats(values), centre=centre, floor=floor)
 
     def remove(self, loss: Array, n: NDArray[np.integer]) -> Array:
         """Log loss less its expectation, in the shape that ``loss`` and ``n`` share."""
-        log_loss = log_of(loss)
+        log_loss = log_of(loss, self.floor)
         match self.kind:
             case "none":
                 return log_loss
@@ -89,9 +94,9 @@ class Complexity(BaseModel):
         return self
 
 
-def log_of(loss: Array) -> Array:
-    """Logarithm that takes a perfect reconstruction for the best that doubles can tell."""
-    return np.log(np.maximum(loss, np.finfo(np.float64).tiny))
+def log_of(loss: Array, floor: float = 0.0) -> Array:
+    """Logarithm that takes a perfect reconstruction for ``floor``, or the least of doubles."""
+    return np.log(np.maximum(loss, max(floor, np.finfo(np.float64).tiny)))
 
 
 def _regressed(knots: Array, log_n: Array, log_loss: Array) -> NDArray[np.floating]:

@@ -55,7 +55,7 @@ class JetScorer:
         self.store = store
         self.model: nn.Module = bundle.model().to(device)
         recipe = bundle.recipe
-        self.loss = JetLoss(recipe.loss, Space(recipe.graph, bundle.scaling, device))
+        self.loss = JetLoss(recipe.loss, Space(recipe.graph, bundle.scaling, device, bundle.emd))
 
     def losses(self, jets: JetBatch) -> dict[str, torch.Tensor]:
         """``loss`` and its terms, [B] double, of unscaled jets."""
@@ -64,9 +64,9 @@ class JetScorer:
     def table(self, events: pa.Table) -> pa.Table:
         """Rows of jet losses for event rows: ``<name>_j1``, ``<name>_j2`` for every quantity.
 
-        Quantities: ``m`` [GeV], ``n`` constituents, ``loss`` and its terms, the no-learning
-        controls ``constant`` (the loss of a reconstruction that is always the mean), ``width``
-        [rad], ``moment`` [GeV^2 rad^2] and ``tau21``, and the substructure that was asked for.
+        Quantities: ``m`` [GeV], ``n`` constituents, ``loss`` and its terms, the substructure that
+        was asked for, and the no-learning controls ``constant`` (the loss of a reconstruction that
+        is 0 in scaled features), ``width`` [rad], ``moment`` [GeV^2 rad^2] and ``tau21``.
         """
         return self.scoring(events).losses
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from raybead.config import Train
-from raybead.errors import TrainingError
+from raybead.errors import RaybeadError, TrainingError
 from raybead.graphs import JetBatch
 from raybead.losses import JetLoss, LossValue
 from raybead.training.split import Split, batches
@@ -34,6 +34,10 @@ class Team(Protocol):
     def total(self, values: Tensor) -> Tensor:
         """Sum of the workers' tensors, the same on all."""
         ...
+
+
+class SliceError(Exception):
+    """What went wrong with one worker's slice of a batch alone: it has to end them all."""
 
 
 class Alone:
@@ -176,8 +180,9 @@ class Trainer:
         sums = self._none()
         order = batches(self.split.train, config.batch_items, (self.seed, 1, epoch))
         for step, batch in enumerate(order):
-            # What a model draws depends on the step alone, so a resumed training draws the same.
-            torch.manual_seed(_seed_of(self.seed, 2, epoch, step, self.team.rank))
+            # What a model draws depends on the step alone: a resumed training draws the same, and
+            # so do workers, of whom each jet has its own (raybead.models.noise).
+            torch.manual_seed(_seed_of(self.seed, 2, epoch, step))
             sums += self._step(batch)
         train = self._mean(sums)["loss"]
         terms = self.evaluate(self.split.validation)
@@ -217,7 +222,13 @@ class Trainer:
         jets = self.jets.select(batch[self.team.rank :: self.team.size]).to(self.device)
         with self._autocast():
             output = model(jets)
-        return self.loss(output, jets)
+        try:
+            return self.loss(output, jets)
+        except RaybeadError as error:
+            if self.team.size == 1:
+                raise
+            # The others know nothing of it and would wait for this worker for ever.
+            raise SliceError(str(error)) from error
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         match self.config.precision:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from raybead.config import Graph, JetBottleneckModel, MseLoss, Train
+from raybead.config import Graph, JetBottleneckModel, KlLoss, MseLoss, Train
 from raybead.errors import TrainingError
 from raybead.graphs import Scaling, collate
 from raybead.losses import JetLoss, Space
@@ -78,6 +78,24 @@ def test_a_gradient_is_that_of_the_whole_batch_for_any_team(make_trainer):
         shares.append([weight.grad for weight in member.model.parameters()])
     for whole, *parts in zip(reference, *shares, strict=True):
         torch.testing.assert_close(sum(parts) / 2, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_a_variational_gradient_is_that_of_the_whole_batch_too(make_trainer):
+    """Noise and all: each jet has its own, whoever has the jet."""
+    model = MODEL.model_copy(update={"variational": True})
+    losses = (MseLoss(kind="mse"), KlLoss(kind="kl", weight=0.1))
+    gradients = []
+    for size in (1, 2):
+        total = 0.0
+        for rank in range(size):
+            member = make_trainer(model, losses)
+            member.team = type("Team", (), {"rank": rank, "size": size})()
+            torch.manual_seed(9)
+            member._step(member.split.train[:7])
+            flat = [weight.grad.flatten() for weight in member.model.parameters()]
+            total = total + torch.cat(flat) / size
+        gradients.append(total)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
 
 
 def test_splits_are_by_event_and_complete(event_rows):

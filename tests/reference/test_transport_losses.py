@@ -225,3 +225,18 @@ class TestOddJets:
         (x, ptr), (y, _) = momenta(jets([9, 9], seed=1)), momenta(jets([9, 9], seed=2))
         with pytest.raises(TrainingError, match="2 jets wasn't solved in 3 steps"):
             deepemd(x, y, ptr)
+
+
+def test_sinkhorn_of_like_jets_is_settled():
+    """Where plans are all but the identity, few iterations make like jets seem nearer."""
+    generator = torch.Generator().manual_seed(0)
+    n, jets = 30, 12
+    ptr = torch.arange(jets + 1) * n
+    pt = torch.rand(n * jets, generator=generator).double() ** -0.7
+    eta, phi = 0.2 * torch.randn(2, n * jets, generator=generator).double()
+    moved = 0.01 * torch.randn(2, n * jets, generator=generator).double()
+    ours, theirs = Momenta(pt, eta, phi), Momenta(pt, eta + moved[0], phi + moved[1])
+    for epsilon in (0.01, 0.003):
+        found = sinkhorn(ours, theirs, ptr, epsilon=epsilon)
+        settled = sinkhorn(ours, theirs, ptr, epsilon=epsilon, iterations=4000)
+        torch.testing.assert_close(found, settled, rtol=0.02, atol=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from raybead.catalogue import LOSSES, MODELS, loss_rows, model_rows
-from raybead.config import MODEL_PRESETS, parse_job
+from raybead.config import MODEL_PRESETS, dump_job, parse_job
 from raybead.errors import JobError
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -26,7 +26,8 @@ def test_the_page_holds_the_tables():
 def test_a_preset_fills_in_what_a_job_does_not_say(preset):
     kind = "vae" if "vae" in preset else "mse"
     job = parse_job(JOB, [f"model.preset={preset}", "model.latent=5", f"loss.kind={kind}"])
-    assert (job.model.preset, job.model.latent) == (preset, 5)
+    again = parse_job(dump_job(job), [f"model.preset={preset}"])
+    assert again == job
     expected = MODEL_PRESETS[preset] | {"latent": 5}
     assert {key: getattr(job.model, key) for key in expected} == expected
 
@@ -47,6 +48,9 @@ def test_vae_is_short_for_two_terms():
         ],
     ).loss
     assert [(term.kind, term.weight) for term in terms] == [("chamfer", 1.0), ("kl", 0.1)]
+    more = "loss=[{kind='vae', beta=0.5, weight=2}, {kind='emd', power=2}]"
+    terms = parse_job(JOB, ["model.variational=true", more]).loss
+    assert [(term.kind, term.weight) for term in terms] == [("mse", 2), ("kl", 1), ("emd", 1)]
 
 
 JOB = """

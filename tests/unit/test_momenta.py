@@ -128,3 +128,15 @@ def test_an_inverse_beyond_all_floats_has_no_slope_rather_than_none_at_all(kind)
     assert y_NS.grad.isfinite().all()
     assert (y_NS.grad[0, 2] > 0).all()
     assert (y_NS.grad[1] == 0).all()
+
+
+@pytest.mark.parametrize("power", [0.5, 1.5, 2.0])
+def test_a_power_of_pt_is_undone_down_to_what_a_detector_sees(power):
+    pt = torch.tensor([0.011, 0.05, 1.0, 300.0, 5000.0], dtype=torch.float64)
+    angle = torch.tensor([0.3, -0.2, 0.01, 0.0, 1.0], dtype=torch.float64)
+    columns = torch.stack([pt**power * angle, -(pt**power) * angle, pt**power], dim=1)
+    found = momenta_of("jet-axis", columns, power)
+    torch.testing.assert_close(found.pt_N, pt)
+    torch.testing.assert_close(found.eta_N, angle)
+    torch.testing.assert_close(found.phi_N, -angle)
+    assert (momenta_of("jet-axis", -columns, power).pt_N > 0).all()
