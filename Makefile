@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test lint format bench bench-memory physics clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics clean
 
 setup: $(READY)
 
@@ -20,9 +20,15 @@ $(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/
 demo: $(READY)
 	$(BIN)/raybead demo
 
-# Tests of the cluster wait for most of their time, so the others run beside them.
+# Tests of the cluster wait for much of their time, so the others run beside them.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
+	$(MAKE) --jobs=2 --output-sync=target test-cluster test-others
+
+test-cluster: $(READY)
+	$(BIN)/python -m pytest tests/distributed --durations=5
+
+test-others: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/distributed --durations=5
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """One Ray, and one S3, for all tests of this folder."""
 
 import logging
-from pathlib import Path
 
 import pytest
 import s3fs
@@ -10,14 +9,6 @@ from moto.server import ThreadedMotoServer
 from raybead.distributed.session import session
 
 BUCKET = "raybead-tests"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """All that needs Ray goes to one process: the session is shared."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 @pytest.fixture(scope="session")
