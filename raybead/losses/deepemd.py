@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from raybead.config import DeepEmdLoss
 from raybead.errors import TrainingError
-from raybead.graphs import JetBatch, Momenta
+from raybead.graphs import Momenta
 from raybead.losses.ground import Block, blocks, collected, in_double
 from raybead.losses.space import Space, Term
-from raybead.models import Output
 
 _PAIRS = {"cpu": 1 << 17, "cuda": 1 << 22}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
@@ -31,18 +31,8 @@ _SHORT = 0.99
 
 def build(config: DeepEmdLoss, space: Space) -> Term:
     """The term of a job."""
-
-    def term(output: Output, _batch: JetBatch) -> Tensor:
-        return deepemd(
-            space.momenta(output.reconstruction_NF),
-            space.momenta(output.target_NF),
-            output.ptr,
-            radius=config.radius,
-            beta=config.power,
-            regulariser=config.regulariser,
-        )
-
-    return term
+    how = partial(deepemd, radius=config.radius, beta=config.power, regulariser=config.regulariser)
+    return space.between_momenta(how)
 
 
 def deepemd(

@@ -6,32 +6,24 @@ between which momentum is carried.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from raybead.config import EmdLoss
 from raybead.errors import InputError
-from raybead.graphs import JetBatch, Momenta
+from raybead.graphs import Momenta
 from raybead.losses.ground import ground_cost, in_double, shares
 from raybead.losses.space import Space, Term
-from raybead.models import Output
 from raybead.observables.transport import ground_costs, optimal_transport
 
 
 def build(config: EmdLoss, space: Space) -> Term:
     """The term of a job."""
-
-    def term(output: Output, _batch: JetBatch) -> Tensor:
-        return emd(
-            space.momenta(output.reconstruction_NF),
-            space.momenta(output.target_NF),
-            output.ptr,
-            radius=config.radius,
-            beta=config.power,
-        )
-
-    return term
+    how = partial(emd, radius=config.radius, beta=config.power)
+    return space.between_momenta(how)
 
 
 def emd(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from raybead.config import EmdNetworkLoss
-from raybead.graphs import Clouds, JetBatch
+from raybead.graphs import Clouds, Momenta
 from raybead.losses.space import Space, Term
-from raybead.models import EmdBundle, Output
+from raybead.models import EmdBundle
 from raybead.storage import Folder
 
 RESOLUTION = 1e-4
@@ -24,13 +24,8 @@ def build(config: EmdNetworkLoss, space: Space) -> Term:
     bundle = space.emd or EmdBundle.load(Folder.at(str(config.bundle)))
     network = bundle.model().to(space.device)
 
-    def cloud(x_NS: Tensor, ptr: Tensor) -> Clouds:
-        momenta = space.momenta(x_NS)
-        return Clouds(momenta.pt_N, momenta.eta_N, momenta.phi_N, ptr)
+    def distance(ours: Momenta, theirs: Momenta, ptr: Tensor) -> Tensor:
+        clouds = (Clouds(x.pt_N, x.eta_N, x.phi_N, ptr) for x in (ours, theirs))
+        return network(*clouds).clamp(min=RESOLUTION)
 
-    def term(output: Output, _batch: JetBatch) -> Tensor:
-        ours = cloud(output.reconstruction_NF, output.ptr)
-        distance_B = network(ours, cloud(output.target_NF, output.ptr))
-        return distance_B.clamp(min=RESOLUTION)
-
-    return term
+    return space.between_momenta(distance)

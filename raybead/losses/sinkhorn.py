@@ -5,14 +5,15 @@ Axes: B pairs of jets; in a block of G pairs, n and m nodes each.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from raybead.config import SinkhornLoss
-from raybead.graphs import JetBatch, Momenta
+from raybead.graphs import Momenta
 from raybead.losses.ground import Block, blocks, collected, in_double
 from raybead.losses.space import Space, Term
-from raybead.models import Output
 
 _PAIRS = {"cpu": 1 << 17, "cuda": 1 << 24}
 """Of nodes in a block: what a cache holds, and what keeps a GPU busy."""
@@ -30,19 +31,14 @@ _MOST_ROUNDS = 40
 
 def build(config: SinkhornLoss, space: Space) -> Term:
     """The term of a job."""
-
-    def term(output: Output, _batch: JetBatch) -> Tensor:
-        return sinkhorn(
-            space.momenta(output.reconstruction_NF),
-            space.momenta(output.target_NF),
-            output.ptr,
-            radius=config.radius,
-            beta=config.power,
-            epsilon=config.epsilon,
-            iterations=config.iterations,
-        )
-
-    return term
+    how = partial(
+        sinkhorn,
+        radius=config.radius,
+        beta=config.power,
+        epsilon=config.epsilon,
+        iterations=config.iterations,
+    )
+    return space.between_momenta(how)
 
 
 def sinkhorn(

@@ -31,3 +31,12 @@ class Space:
     def momenta(self, x_NS: Tensor) -> Momenta:
         """Of features as a model takes and gives them."""
         return unscaled_momenta(self.graph, self.scaling, at_least_single(x_NS))
+
+    def between_momenta(self, distance: Callable[[Momenta, Momenta, Tensor], Tensor]) -> Term:
+        """The distance of reconstructions from what they aim at, as momenta of the same jets."""
+
+        def term(output: Output, _batch: JetBatch) -> Tensor:
+            ours, theirs = map(self.momenta, (output.reconstruction_NF, output.target_NF))
+            return distance(ours, theirs, output.ptr)
+
+        return term

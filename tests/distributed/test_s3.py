@@ -9,7 +9,8 @@ from raybead.config import dump_job, parse_job
 from raybead.console import Console
 from raybead.errors import InputError, StorageError
 from raybead.events import counts_of, read_parquet
-from raybead.pipeline import Stages, execute, run_folder
+from raybead.pipeline import execute
+from raybead.stages import Stages, run_folder
 from raybead.storage import JOB as JOB_FILE
 from raybead.storage import Folder
 

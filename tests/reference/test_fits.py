@@ -5,13 +5,15 @@ import torch
 from pydantic import TypeAdapter
 
 from raybead.catalogue import fitting, reconstruction_kinds
-from raybead.config import MODEL_PRESETS, Graph, Losses, Model
-from raybead.graphs import Scaling, collate
+from raybead.config import MODEL_PRESETS, Emd, Graph, Losses, Model
+from raybead.errors import RunError
+from raybead.graphs import Clouds, Scaling, collate
 from raybead.losses import JetLoss, Space
-from raybead.models import build_model
+from raybead.models import Bundle, EmdBundle, EmdNetwork, Recipe, build_model
+from raybead.storage import Folder
 
 KINDS = [kind for kind in reconstruction_kinds() if kind != "emd-network"]
-"""The learned distance needs a network that was trained: see test_emd_network.py."""
+"""The learned distance needs a network: the last test gives it one."""
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,28 @@ def test_a_step_with_every_loss(preset, jets):
         optimizer.step()
         torch.manual_seed(1)
         assert loss(net(batch), batch).total_B.mean() < before.total_B.mean(), kind
+
+
+def test_the_learned_distance_goes_with_its_bundle(jets, tmp_path):
+    """Kept beside the model, it measures where the path that the job gave leads nowhere."""
+    space, batch = jets
+    torch.manual_seed(0)
+    config = Emd(widths=(8, 8), head=8, neighbours=4)
+    network = EmdBundle(config, EmdNetwork(config).state_dict(), {})
+    model = TypeAdapter(Model).validate_python({"preset": "jet-dense"})
+    losses = TypeAdapter(Losses).validate_python({"kind": "emd-network", "bundle": "nowhere"})
+    recipe = Recipe(graph=space.graph, model=model, loss=losses)
+    bundle = Bundle(recipe, space.scaling, recipe.build().state_dict(), {}, network)
+    folder = Folder.at(str(tmp_path))
+    bundle.save(folder)
+    loaded = Bundle.load(folder)
+    output = loaded.model()(batch)
+    value = JetLoss(losses, Space(space.graph, space.scaling, emd=loaded.emd))(output, batch)
+    ours, theirs = map(space.momenta, (output.reconstruction_NF, output.target_NF))
+    clouds = [Clouds(x.pt_N, x.eta_N, x.phi_N, output.ptr) for x in (ours, theirs)]
+    expected = network.model()(*clouds)
+    assert expected.min() > 1e-4
+    torch.testing.assert_close(value.total_B, expected)
+    value.total_B.sum().backward()
+    with pytest.raises(RunError, match="train-emd makes one"):
+        JetLoss(losses, space)

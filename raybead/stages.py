@@ -1,0 +1,178 @@
+"""A job's stages: where each lies, and what its content follows from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raybead.config import EmdNetworkLoss, Job, Loss
+from raybead.errors import RunError
+from raybead.events import EventSample
+from raybead.storage import Folder, Role, Stage
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A job's stages, each with the key of what it should hold."""
+
+    background: Stage
+    search: Stage
+    model: Stage
+    scores: Stage
+    hunt: Stage
+    report: Stage
+    emd: Stage
+
+    def events(self) -> tuple[tuple[Role, Stage], ...]:
+        """The stages that prepare events, by role."""
+        return ("background", self.background), ("search", self.search)
+
+    @classmethod
+    def of(cls, job: Job) -> Stages:
+        """The stages of a job.
+
+        Raises:
+            InputError: an input isn't there.
+        """
+        run = run_folder(job)
+        job = with_networks(job)
+        jets = job.jets.model_dump(mode="json")
+
+        def events(role: Role) -> Stage:
+            return Stage(
+                run,
+                "events/background" if role == "background" else "events/search",
+                {
+                    "data": sample_of(job, role).depends(),
+                    "jets": jets,
+                    "damaged": job.prepare.damaged,
+                },
+            )
+
+        background, search = events("background"), events("search")
+        model = Stage(
+            run,
+            "model",
+            {
+                "events": background.key,
+                "graph": job.graph.model_dump(mode="json"),
+                "model": job.model.model_dump(mode="json"),
+                "loss": [_what_decides(term) for term in job.loss],
+                # Who does the work doesn't decide what comes of it.
+                "train": job.train.model_dump(
+                    mode="json", exclude={"workers", "use_gpu", "max_failures"}
+                ),
+                "seed": job.seed,
+            },
+        )
+        scores = Stage(
+            run,
+            "scores",
+            {
+                "events": [background.key, search.key],
+                "model": model.key,
+                "score": job.score.model_dump(mode="json", exclude={"workers", "batch_items"}),
+            },
+        )
+        hunt = Stage(
+            run,
+            "hunt",
+            {
+                "scores": scores.key,
+                "hunt": job.hunt.model_dump(mode="json"),
+                "seed": job.seed,
+            },
+        )
+        report = Stage(run, "figures", {"hunt": hunt.key, "model": model.key})
+        emd = Stage(
+            run,
+            "emd",
+            {
+                "events": background.key,
+                "emd": job.emd.model_dump(
+                    mode="json", exclude={"workers", "use_gpu", "max_failures"}
+                ),
+                "seed": job.seed,
+            },
+        )
+        return cls(background, search, model, scores, hunt, report, emd)
+
+
+def sample_of(job: Job, role: Role) -> EventSample:
+    """All events of a role.
+
+    Raises:
+        InputError: a path that nothing is found at.
+    """
+    sources = job.data.background if role == "background" else job.data.searched
+    return EventSample.of(sources, role)
+
+
+def run_folder(job: Job) -> Folder:
+    """Where a job's run is kept.
+
+    ``ray job submit --working-dir`` runs in a copy that Ray throws away: there a relative output
+    is taken from the home folder instead, so that it survives and can be resumed.
+    """
+    return _at_home(job.output) / job.name
+
+
+def _at_home(path: str) -> Folder:
+    relative = "://" not in path and not Path(path).is_absolute()
+    home = relative and in_throwaway_folder()
+    return Folder.at(str(Path.home() / path) if home else path)
+
+
+def with_networks(job: Job) -> Job:
+    """The job with the whole paths of trained networks that its loss asks for."""
+
+    def whole(term: Loss) -> Loss:
+        if not isinstance(term, EmdNetworkLoss):
+            return term
+        found = run_folder(job) / "emd" if term.bundle is None else _at_home(term.bundle)
+        return term.model_copy(update={"bundle": found.uri})
+
+    return job.model_copy(update={"loss": tuple(map(whole, job.loss))})
+
+
+def refuse_missing_networks(job: Job, own: Stage) -> None:
+    """Refuse a job whose loss asks for a network that isn't there, or is of another job.
+
+    Args:
+        job: whose loss it is.
+        own: the job's own stage of such a network.
+
+    Raises:
+        RunError: which, and what makes it.
+    """
+    for written, term in zip(job.loss, with_networks(job).loss, strict=True):
+        if isinstance(term, EmdNetworkLoss):
+            from raybead.models import EmdBundle
+
+            EmdBundle.load(Folder.at(str(term.bundle)))
+            why = own.why_stale() if written.bundle is None else None  # type: ignore[union-attr]
+            if why is not None:
+                raise RunError(
+                    f"{own.folder}: the learned distance is of another job ({why});"
+                    " raybead train-emd makes this job's"
+                )
+
+
+def _what_decides(term: Loss) -> dict[str, Any]:
+    """What of a term decides its values: of a network its weights, wherever they lie."""
+    if not isinstance(term, EmdNetworkLoss):
+        return term.model_dump(mode="json")
+    from raybead.models import WEIGHTS  # torch takes seconds, and few jobs need it here
+
+    assert term.bundle is not None
+    weights = Folder.at(term.bundle)
+    known = weights.exists(WEIGHTS)
+    digest = hashlib.sha256(weights.read(WEIGHTS)).hexdigest() if known else None
+    return {**term.model_dump(mode="json", exclude={"bundle"}), "weights": digest}
+
+
+def in_throwaway_folder() -> bool:
+    """Whether this process runs in a working directory that Ray unpacked for a job."""
+    return "_ray_pkg_" in str(Path.cwd())
