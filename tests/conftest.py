@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from made import make_particles
 
 from raybead.config import Jets
 from raybead.events import Particles, event_table, make_jets, write_lhco
+
+# What passed passes again: the same examples every time. `HYPOTHESIS_PROFILE=explore pytest
+# tests/property` looks for new ones; one that fails is then kept as an @example.
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("explore", max_examples=200, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

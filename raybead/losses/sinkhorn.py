@@ -77,8 +77,8 @@ def sinkhorn(
         beta: angular exponent.
         epsilon: smoothing, in units of the cost.
         iterations: how often potentials are renewed at first. Half as many follow as often as a
-            plan of the block's misplaces more than 1/1000 of its momentum, 40 times at most: like
-            jets need many, and without them would seem nearer than they are.
+            pair's plan misplaces more than 1/1000 of its momentum, 40 times at most: like jets
+            need many, and without them would seem nearer than they are.
 
     Returns:
         [B], of the momenta's type.
@@ -128,24 +128,55 @@ def _least(
         f_Gn, g_Gm = torch.zeros_like(a_Gn), torch.zeros_like(b_Gm)
         for scale_G in _smoothings(cost_Gnm, epsilon, iterations):
             f_Gn, g_Gm = _renewed(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, scale_G, [1.0])
-        strides = [_STRIDE] * (iterations // 2 - 1) + [1.0]
-        scale_G = torch.full_like(cost_Gnm[:, 0, 0], epsilon)
-        for _ in range(_MOST_ROUNDS):
-            for start in range(0, len(strides), _HELD):
-                some = strides[start : start + _HELD]
-                f_Gn, g_Gm = _renewed(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, scale_G, some)
-            plan_Gnm = _kernel(cost_Gnm, f_Gn, g_Gm, scale_G)
-            plan_Gnm *= a_Gn[:, :, None]
-            plan_Gnm *= b_Gm[:, None, :]
-            # The last half step has made the columns right; the rows tell how far it is.
-            if float((plan_Gnm.sum(dim=2) - a_Gn).abs().sum(dim=1).amax()) <= min(
-                _SETTLED, epsilon / 10
-            ):
-                break
+        f_Gn, g_Gm = _settled(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, epsilon, iterations)
+        plan_Gnm = _plan(cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm, epsilon)
         excess_G = epsilon * (plan_Gnm.sum(dim=(1, 2)) - 1)
     value_G = (a_Gn * f_Gn).sum(dim=1) + (b_Gm * g_Gm).sum(dim=1) - excess_G
     # Nothing is added: only the slope by the costs, which is the plan.
     return value_G + (plan_Gnm * (cost_Gnm - cost_Gnm.detach())).sum(dim=(1, 2))
+
+
+def _settled(
+    cost_Gnm: Tensor,
+    a_Gn: Tensor,
+    b_Gm: Tensor,
+    f_Gn: Tensor,
+    g_Gm: Tensor,
+    epsilon: float,
+    iterations: int,
+) -> tuple[Tensor, Tensor]:
+    """The potentials [G, n] and [G, m] at the last smoothing.
+
+    Each pair stops by itself: were it carried on with its block, its value would depend on the
+    others, and a jet's distance from itself, of four such values, would not be 0.
+    """
+    strides = [_STRIDE] * (iterations // 2 - 1) + [1.0]
+    f_Gn, g_Gm = f_Gn.clone(), g_Gm.clone()
+    left = torch.arange(len(cost_Gnm), device=cost_Gnm.device)
+    cost, a, b, f, g = cost_Gnm, a_Gn, b_Gm, f_Gn, g_Gm
+    for _ in range(_MOST_ROUNDS):
+        scale = torch.full_like(cost[:, 0, 0], epsilon)
+        for start in range(0, len(strides), _HELD):
+            f, g = _renewed(cost, a, b, f, g, scale, strides[start : start + _HELD])
+        f_Gn[left], g_Gm[left] = f, g
+        # The last half step has made the columns right; the rows tell how far it is.
+        astray = (_plan(cost, a, b, f, g, epsilon).sum(dim=2) - a).abs().sum(dim=1)
+        on = astray > min(_SETTLED, epsilon / 10)
+        if not on.any():
+            break
+        if not on.all():
+            left, cost, a, b, f, g = (x[on] for x in (left, cost, a, b, f, g))
+    return f_Gn, g_Gm
+
+
+def _plan(
+    cost_Gnm: Tensor, a_Gn: Tensor, b_Gm: Tensor, f_Gn: Tensor, g_Gm: Tensor, epsilon: float
+) -> Tensor:
+    """[G, n, m] what goes from where to where."""
+    plan_Gnm = _kernel(cost_Gnm, f_Gn, g_Gm, torch.full_like(cost_Gnm[:, 0, 0], epsilon))
+    plan_Gnm *= a_Gn[:, :, None]
+    plan_Gnm *= b_Gm[:, None, :]
+    return plan_Gnm
 
 
 def _kernel(cost_Gnm: Tensor, f_Gn: Tensor, g_Gm: Tensor, scale_G: Tensor) -> Tensor:
