@@ -16,7 +16,7 @@ from raybead.config.download import ZENODO_API, Download
 from raybead.config.emd import Emd
 from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
 from raybead.config.graph import Graph
-from raybead.config.hunt import Combination, ComplexityKind, Hunt, Score, Stored
+from raybead.config.hunt import Calibrate, Hunt, Reach, SignalShape
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
 from raybead.config.loss import (
@@ -40,6 +40,7 @@ from raybead.config.model import (
     Model,
     NodeBottleneckModel,
 )
+from raybead.config.score import Combination, ComplexityKind, Score, Stored
 from raybead.config.train import Train
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ZENODO_API",
     "Autoencoder",
     "BeadCsvSource",
+    "Calibrate",
     "Chain",
     "ChamferLoss",
     "Columns",
@@ -78,10 +80,12 @@ __all__ = [
     "ParquetSource",
     "Prepare",
     "PythiaSource",
+    "Reach",
     "Resonance",
     "RootSource",
     "ScalingKind",
     "Score",
+    "SignalShape",
     "SinkhornLoss",
     "SoftDrop",
     "Source",

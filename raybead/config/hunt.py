@@ -1,72 +1,125 @@
-"""``[score]`` and ``[hunt]``: from losses to a significance."""
+"""``[hunt]``: from event scores to a significance, and what it is worth."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from raybead.config.section import Section
 
 Quantile = Annotated[float, Field(gt=0.0, lt=1.0)]
-Combination = Literal["sum-log", "sum", "mean", "min", "max"]
-ComplexityKind = Literal["quadratic", "spline", "none"]
-Stored = Literal["latent", "reconstruction"]
 
 
-class Score(Section):
-    """How jet losses become an event score. Truth plays no part."""
+class SignalShape(Section):
+    """``[hunt.signal]``: the peak that the likelihood scan and the limits look for."""
 
-    combine: Combination = "sum-log"
-    """Of an event's jets: sum-log adds their log losses, the others take the losses."""
-    complexity: ComplexityKind = "quadratic"
-    """Removed from the log loss as a function of log multiplicity; spline: a natural cubic one of
-    up to five knots."""
-    complexity_fit: Literal["search", "background"] = "search"
-    """Sample that the function is fitted on. Multiplicity differs between generators."""
-    store: tuple[Stored, ...] = ()
-    """Written beside the scores, as ``scores/<what>/<role>/*.parquet`` with a row an event, in the
-    scores' order. latent: ``latent_j1``, ... of every jet, or of each of its nodes where the model
-    gives these latents. reconstruction: ``target_j1``, ``reconstruction_j1``, ... lists of nodes,
-    in the features' own units (where ``[graph] scaling`` can't be undone, as the model sees them,
-    with names that end in ``_scaled``)."""
-    batch_items: PositiveInt = 4096
-    workers: PositiveInt | Literal["auto"] = "auto"
-    use_gpu: bool | Literal["auto"] = "auto"
-
-    @field_validator("store")
-    @classmethod
-    def _once_each(cls, store: tuple[Stored, ...]) -> tuple[Stored, ...]:
-        if len(set(store)) < len(store):
-            raise ValueError("says one thing twice")
-        return store
+    shape: Literal["gaussian", "sample"] = "gaussian"
+    """sample: the spectrum of ``[data.signal]`` after the cut, moved to every mass."""
+    width: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.04
+    """Standard deviation of a Gaussian peak in units of its mass."""
+    masses: Annotated[int, Field(ge=2)] = 41
+    """Points of the scan, evenly spread in log mass over the window."""
 
 
 class Hunt(Section):
-    """Cut on the event score, predict the background, look for a bump in m_jj."""
+    """Cut on the event score, predict the background, look for a bump."""
 
+    observable: str = "mjj"
+    """Column of the scores that is hunted in: mjj, mj1, mj2, or another; above 0."""
     cuts: Annotated[tuple[Quantile, ...], Field(min_length=1)] = (0.9, 0.95, 0.99)
     conditional: Literal["mjj", "none"] = "mjj"
-    """mjj: the score's quantile given m_jj; none: one threshold, which sculpts m_jj."""
+    """mjj: the score's quantile given the observable; none: one threshold, which sculpts it."""
     threshold_order: Annotated[int, Field(ge=1, le=4)] = 2
     """Of the polynomial in log m_jj that a conditional threshold is."""
     threshold_fit: Literal["search", "background"] = "search"
     """Sample that thresholds are fitted on. On search by folds, so that no event sets its own:
     cautious, whatever simulation gets wrong. On background more sensitive at hard cuts, but
     only as right as simulation, and as its number of events against the search sample's."""
-    background: Literal["non-outliers", "ratio-polynomial"] = "non-outliers"
     mass_window: tuple[PositiveFloat, PositiveFloat] = (2659.0, 6099.0)
-    """m_jj range [GeV]; binned by the dijet edges that lie in it."""
+    """Range of the observable [GeV]."""
+    binning: Literal["dijet", "uniform", "resolution"] = "dijet"
+    """dijet: the edges of the LHC's dijet searches that lie in the window; uniform: ``bins`` of
+    one width; resolution: of one width in units of the mass, ``resolution``."""
+    bins: PositiveInt = 30
+    resolution: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.04
+    background: Literal["non-outliers", "dijet", "ratio-polynomial"] = "non-outliers"
+    """non-outliers: their spectrum, scaled; dijet: a falling function of the mass, fitted;
+    ratio-polynomial: the published study's, which swallows signals at hard cuts."""
+    parameters: tuple[PositiveInt, PositiveInt] = (3, 5)
+    """Fewest and most of a dijet function; an F-test chooses between them."""
+    sqrt_s: PositiveFloat = 13000.0
+    """Energy of the collisions [GeV], which a dijet function falls to zero at."""
+    statistic: Literal["bumps", "likelihood"] = "bumps"
+    """What the global p-value is of: BumpHunter's best window, or the best peak's likelihood
+    ratio. Both are told."""
+    direction: Literal["excess", "deficit"] = "excess"
     widths: tuple[PositiveInt, PositiveInt] = (2, 5)
     """Narrowest and widest window of the scan, in bins."""
-    toys: PositiveInt = 100_000
+    sidebands: bool = False
+    """Whether every window's prediction is normalised to what lies outside it."""
+    toys: PositiveInt | Literal["auto"] = "auto"
+    """Most pseudo-experiments; auto: 10,000,000 where they are counted by tables, 100,000 where
+    each takes a fit or events of many weights."""
+    precision: NonNegativeFloat = 0.05
+    """Relative error of the global p-value at which no more are made; 0: all are."""
+    signal: SignalShape = SignalShape()
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    """Of the limits."""
+    luminosity: PositiveFloat | None = None
+    """Of the search sample [1/fb]; limits are then told as cross-sections times acceptance and
+    efficiency, too."""
+    runs: tuple[str, ...] = ()
+    """Folders of other runs whose scores are hunted in together with this one's, all counted as
+    looks: other models on the same search sample, or other search samples."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Hunt:
-        if self.mass_window[0] >= self.mass_window[1]:
-            raise ValueError("mass_window must run upwards")
-        if self.widths[0] > self.widths[1]:
-            raise ValueError("widths must run upwards")
+        for key in ("mass_window", "widths", "parameters"):
+            low, high = getattr(self, key)
+            if low > high or (key == "mass_window" and low == high):
+                raise ValueError(f"{key} must run upwards")
+        if not 3 <= self.parameters[0] <= self.parameters[1] <= 5:
+            raise ValueError("parameters: a dijet function has 3 to 5")
+        if self.mass_window[1] >= self.sqrt_s:
+            raise ValueError("mass_window must end below sqrt_s")
         if len(set(self.cuts)) < len(self.cuts):
             raise ValueError("cuts must differ from one another")
         return self
+
+
+class Calibrate(Section):
+    """``[calibrate]``: the whole hunt on pseudo-data without a signal, as often as it takes."""
+
+    sets: Annotated[int, Field(ge=20)] = 200
+    events: PositiveInt | None = None
+    """Of a set; as many as the search sample has if not given."""
+    sample: Literal["background", "search"] = "background"
+    """Whose scored events pseudo-data are made of."""
+    method: Literal["smooth", "bootstrap", "disjoint"] = "smooth"
+    """smooth: masses drawn with a little noise, scores from events of near mass, so that the
+    sample's own fluctuations aren't taken for the truth; bootstrap: events drawn with
+    replacement, which takes them so; disjoint: every event in one set at most, which needs a
+    large sample."""
+    toys: PositiveInt = 2000
+    """Pseudo-experiments of a set's hunt."""
+
+
+class Reach(Section):
+    """``[reach]``: signals injected into pseudo-data, and what the hunt makes of them."""
+
+    masses: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3500.0,)
+    """GeV"""
+    width: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.04
+    """Standard deviation of an injected peak, in units of its mass."""
+    strengths: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)] = (
+        0.0, 0.005, 0.01, 0.02, 0.05,
+    )  # fmt: skip
+    """Signal events over background events of a set."""
+    signal: Literal["efficiency", "truth"] = "efficiency"
+    """efficiency: peaks whose events pass each cut as often as ``efficiency`` says; truth: the
+    search sample's signal events with their scores, moved to each mass: an evaluation."""
+    efficiency: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.6
+    """Share of signal that passes a cut at the 90 % quantile; other cuts follow from a score
+    whose signal is a shifted Gaussian."""
+    sets: Annotated[int, Field(ge=10)] = 50

@@ -15,10 +15,11 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_va
 from raybead.config.data import Data
 from raybead.config.emd import Emd
 from raybead.config.graph import Graph
-from raybead.config.hunt import Hunt, Score
+from raybead.config.hunt import Calibrate, Hunt, Reach
 from raybead.config.jets import Jets, Prepare
 from raybead.config.loss import Losses, MseLoss, refuse_misfit
 from raybead.config.model import JetBottleneckModel, Model
+from raybead.config.score import Score
 from raybead.config.section import Section
 from raybead.config.train import Train
 from raybead.errors import JobError
@@ -40,6 +41,8 @@ class Job(Section):
     train: Train = Train()
     score: Score = Score()
     hunt: Hunt = Hunt()
+    calibrate: Calibrate = Calibrate()
+    reach: Reach = Reach()
     emd: Emd = Emd()
 
     @model_validator(mode="after")

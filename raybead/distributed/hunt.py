@@ -48,12 +48,13 @@ def hunt(scores: Folder, config: Hunt, seed: int, folder: Folder, tick: Tick) ->
     cuts: list[Prepared | str] = result_of(_prepare.remote(scores, config))
     if all(isinstance(cut, str) for cut in cuts):
         raise HuntError(str(cuts[0]))
+    most = 100_000 if config.toys == "auto" else config.toys
     tasks: list[list[Any]] = [[] for _ in cuts]
     for number, cut in enumerate(cuts):
         if not isinstance(cut, str):
             shared = ray.put(cut)
-            for first in range(0, math.ceil(config.toys / CHUNK), CHUNKS_A_TASK):
-                n = min(CHUNKS_A_TASK * CHUNK, config.toys - first * CHUNK)
+            for first in range(0, math.ceil(most / CHUNK), CHUNKS_A_TASK):
+                n = min(CHUNKS_A_TASK * CHUNK, most - first * CHUNK)
                 tasks[number].append(_toys.remote(shared, n, (seed, number), first))
     waiting = [task for of_cut in tasks for task in of_cut]
     total = len(waiting)

@@ -1,10 +1,11 @@
 """Selection, background, scan, toys: from event scores to a significance."""
 
 from raybead.hunt.background import NonOutliers, RatioPolynomial, predict
+from raybead.hunt.binning import DIJET_EDGES, edges_within
 from raybead.hunt.evaluation import evaluate
 from raybead.hunt.histogram import Histogram
 from raybead.hunt.hunt import Prepared, conclude, conclude_cut, prepare_cut
-from raybead.hunt.sample import DIJET_EDGES, Sample, edges_within
+from raybead.hunt.sample import Sample
 from raybead.hunt.scan import Windows, local_p, test_statistic
 from raybead.hunt.selection import Threshold, fit_threshold, select_outliers
 from raybead.hunt.toys import CHUNK, GlobalP, toy_statistics

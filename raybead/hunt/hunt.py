@@ -10,8 +10,9 @@ import numpy as np
 from raybead.config import Hunt
 from raybead.errors import HuntError
 from raybead.hunt.background import Background, Events, agreement, predict
+from raybead.hunt.binning import edges_within
 from raybead.hunt.histogram import Histogram
-from raybead.hunt.sample import Array, Sample, edges_within
+from raybead.hunt.sample import Array, Sample
 from raybead.hunt.scan import Windows, local_p, test_statistic
 from raybead.hunt.selection import Selection, select_outliers
 from raybead.hunt.toys import GlobalP, significance_of
@@ -58,11 +59,11 @@ def prepare_cut(search: Sample, background: Sample, quantile: float, config: Hun
     selection = select_outliers(inside, background.within(window), quantile, config)
     unit = shared_weight(inside.weight)
     outliers, others = (
-        Histogram.of(part.mjj, part.weight if unit is None else None, edges)
+        Histogram.of(part.mass, part.weight if unit is None else None, edges)
         for part in (inside.select(selection.outlier), inside.select(~selection.outlier))
     )
     events = None if unit is not None else Events(
-        np.searchsorted(edges, inside.mjj, side="right") - 1,
+        np.searchsorted(edges, inside.mass, side="right") - 1,
         inside.weight,
         int(selection.outlier.sum()),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from raybead.hunt import evaluate
-from raybead.hunt.bootstrap import draws, replicas_for, replicate
+from raybead.hunt.evaluation.bootstrap import draws, replicas_for, replicate
 
 
 def events(n, seed=0, share=0.2):

@@ -67,7 +67,7 @@ def hunt_once(search, background, config, toys=99):
 
 
 def weighing(events, weight):
-    return Sample(events.event, events.mjj, events.score, np.full(len(events), weight))
+    return Sample(events.event, events.mass, events.score, np.full(len(events), weight))
 
 
 @pytest.mark.parametrize("background", ["non-outliers", "ratio-polynomial"])
@@ -124,9 +124,9 @@ def test_a_fixed_threshold_selects_as_if_events_were_repeated():
     events = sample(2000, 3)
     times = rng.integers(1, 6, 2000)
     times[0] += 10 - times.sum() % 10  # the share of 0.9 is a whole number of events
-    weighted = Sample(events.event, events.mjj, events.score, times.astype(float))
+    weighted = Sample(events.event, events.mass, events.score, times.astype(float))
     repeated = events.select(np.repeat(np.arange(2000), times))
-    ours, theirs = (fit_threshold(s, 0.9, 0).at(events.mjj) for s in (weighted, repeated))
+    ours, theirs = (fit_threshold(s, 0.9, 0).at(events.mass) for s in (weighted, repeated))
     np.testing.assert_array_equal(events.score > ours, events.score > theirs)
     assert times[events.score > ours].sum() <= 0.1 * times.sum()
 
@@ -136,7 +136,7 @@ def test_a_fixed_threshold_selects_as_if_events_were_repeated():
 def test_the_threshold_is_the_weighted_quantile_regression(quantile, order):
     events = sample(900, 8, "lognormal", drift=1.5)
     threshold = fit_threshold(events, quantile, order)
-    x = np.log(events.mjj / threshold.reference)[:, None] ** np.arange(1, order + 1)
+    x = np.log(events.mass / threshold.reference)[:, None] ** np.arange(1, order + 1)
     oracle = QuantileRegressor(quantile=quantile, alpha=0.0, solver="highs")
     oracle.fit(x, events.score, sample_weight=events.weight)
 
@@ -145,20 +145,20 @@ def test_the_threshold_is_the_weighted_quantile_regression(quantile, order):
         return np.average(rest * (quantile - (rest < 0)), weights=events.weight)
 
     # Bins of m_jj are levelled against one another, so this loss isn't quite what is minimised.
-    assert pinball(threshold.at(events.mjj)) <= pinball(oracle.predict(x)) * (1 + 1e-2)
-    below = events.weight[events.score <= threshold.at(events.mjj)].sum() / events.weight.sum()
+    assert pinball(threshold.at(events.mass)) <= pinball(oracle.predict(x)) * (1 + 1e-2)
+    below = events.weight[events.score <= threshold.at(events.mass)].sum() / events.weight.sum()
     assert below == pytest.approx(quantile, abs=events.weight.max() / events.weight.sum())
 
 
 def test_thresholds_forget_a_function_of_mjj_in_the_weights():
     """Weights that fall by e^7 leave the threshold at high masses as good as it was."""
     plain = sample(6000, 4)
-    fall = np.exp(-(plain.mjj - 2660) / 500)
-    falling = Sample(plain.event, plain.mjj, plain.score, fall)
+    fall = np.exp(-(plain.mass - 2660) / 500)
+    falling = Sample(plain.event, plain.mass, plain.score, fall)
     at = np.linspace(2700, 5500, 20)
     apart = fit_threshold(falling, 0.9, 2).at(at) - fit_threshold(plain, 0.9, 2).at(at)
     assert np.abs(apart).max() < 0.25
-    share = np.mean(falling.score > fit_threshold(falling, 0.9, 2).at(falling.mjj))
+    share = np.mean(falling.score > fit_threshold(falling, 0.9, 2).at(falling.mass))
     assert share == pytest.approx(0.1, abs=0.02)
 
 
@@ -305,7 +305,7 @@ def test_a_polynomial_of_weighted_histograms_is_that_of_the_effective_counts():
 def negative(share):
     events = sample(3000, 1)
     weight = np.where(np.arange(3000) < share * 3000, -1.0, 1.0)
-    return Sample(events.event, events.mjj, events.score, weight)
+    return Sample(events.event, events.mass, events.score, weight)
 
 
 def test_weights_that_sum_to_nothing_are_refused_in_words():
@@ -314,7 +314,7 @@ def test_weights_that_sum_to_nothing_are_refused_in_words():
     with pytest.raises(HuntError, match="of the effectively"):
         fit_threshold(negative(0.45), 0.9, 1)
     events = sample(3000, 1)
-    odd = Sample(events.event, events.mjj, events.score, np.where(events.score > 1.5, -1.0, 1.0))
+    odd = Sample(events.event, events.mass, events.score, np.where(events.score > 1.5, -1.0, 1.0))
     config = Hunt(cuts=(0.9,), threshold_fit="background", conditional="none")
     with pytest.raises(HuntError, match="weights of the outliers in the mass window sum to -"):
         prepare_cut(odd, sample(3000, 2), 0.9, config)

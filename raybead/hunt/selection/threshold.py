@@ -15,18 +15,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 from scipy.optimize import minimize
 
-from raybead.config import Hunt
 from raybead.errors import HuntError
+from raybead.hunt.binning import DIJET_EDGES
 from raybead.hunt.histogram import Histogram
-from raybead.hunt.sample import DIJET_EDGES, Array, Sample
+from raybead.hunt.sample import Array, Sample
 from raybead.hunt.weights import effective, relative
 from raybead.hunt.weights import quantile as weighted_quantile
 
-FOLDS = 5
 MIN_BEYOND = 10
 """Events that have to lie beyond a threshold for its fit to mean anything; effective ones, where
 they are weighted."""
@@ -41,9 +39,9 @@ class Threshold:
     reference: float
     """GeV"""
 
-    def at(self, mjj: Array) -> Array:
+    def at(self, mass: Array) -> Array:
         """[E] thresholds on the score at masses [GeV]."""
-        return np.polynomial.Polynomial(self.coefficients)(np.log(mjj / self.reference))
+        return np.polynomial.Polynomial(self.coefficients)(np.log(mass / self.reference))
 
 
 def fit_threshold(sample: Sample, quantile: float, order: int) -> Threshold:
@@ -72,25 +70,25 @@ def fit_threshold(sample: Sample, quantile: float, order: int) -> Threshold:
             f"cut {quantile:g}: only {beyond:.1f} of the {events} events that thresholds are"
             f" fitted on lie beyond it, and {MIN_BEYOND} are needed; take a softer cut"
         )
-    reference = float(np.median(sample.mjj))
-    log_m = np.log(sample.mjj / reference)
+    reference = float(np.median(sample.mass))
+    log_m = np.log(sample.mass / reference)
     unit = float(log_m.std()) or 1.0
     design = np.vander(log_m / unit, order + 1, increasing=True)
-    level = _levelled(sample.mjj, weight) if order else weight
+    level = _levelled(sample.mass, weight) if order else weight
     fit = _quantile_regression(design, sample.score, level, quantile)
     fit[0] += weighted_quantile(sample.score - design @ fit, weight, quantile)
     return Threshold(tuple(float(c / unit**k) for k, c in enumerate(fit)), reference)
 
 
-def _levelled(mjj: Array, weight: Array) -> Array:
+def _levelled(mass: Array, weight: Array) -> Array:
     """[E] weights in units of what an event of the same dijet bin weighs, sum w^2 / sum w.
 
     A quantile given m_jj is the same whatever function of m_jj multiplies the weights. So weights
     that fall with m_jj, as those of samples made in slices of it do, needn't take the say from
     events at high masses, which would leave the threshold wrong where the hunt sees it is.
     """
-    per_event = Histogram.of(mjj, weight, DIJET_EDGES).per_event
-    place = np.searchsorted(DIJET_EDGES, mjj, side="right") - 1
+    per_event = Histogram.of(mass, weight, DIJET_EDGES).per_event
+    place = np.searchsorted(DIJET_EDGES, mass, side="right") - 1
     return weight / per_event[np.clip(place, 0, len(per_event) - 1)]
 
 
@@ -131,41 +129,3 @@ def _spread(score: Array, weight: Array) -> float:
 
 def _normal(u: Array) -> Array:
     return np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The outliers of a search sample at one cut."""
-
-    quantile: float
-    outlier: NDArray[np.bool_]
-    """[E]"""
-    thresholds: tuple[Threshold, ...]
-    """One, or one a fold where they are fitted on the search sample itself."""
-
-
-def select_outliers(
-    search: Sample, background: Sample, quantile: float, config: Hunt
-) -> Selection:
-    """Events of ``search`` above the threshold at ``quantile``.
-
-    Args:
-        search: where outliers are looked for.
-        background: simulated background, scored alike.
-        quantile: of the cut.
-        config: what thresholds are fitted on, and whether they follow m_jj.
-    """
-    order = config.threshold_order if config.conditional == "mjj" else 0
-    if config.threshold_fit == "background":
-        threshold = fit_threshold(background, quantile, order)
-        return Selection(quantile, search.score > threshold.at(search.mjj), (threshold,))
-    # By folds: an event that helped to set its threshold could not lie far above it.
-    fold = search.event % FOLDS
-    outlier = np.zeros(len(search), dtype=bool)
-    thresholds = []
-    for number in range(FOLDS):
-        mine = fold == number
-        threshold = fit_threshold(search.select(~mine), quantile, order)
-        outlier[mine] = search.score[mine] > threshold.at(search.mjj[mine])
-        thresholds.append(threshold)
-    return Selection(quantile, outlier, tuple(thresholds))

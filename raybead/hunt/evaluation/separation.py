@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from raybead.errors import HuntError
-from raybead.hunt.bootstrap import Separation, replicate
+from raybead.hunt.evaluation.bootstrap import Separation, replicate
 from raybead.hunt.weights import effective, relative, shared_weight
 
 Array = NDArray[np.float64]
@@ -44,7 +44,7 @@ def evaluate(
         scores: rows of event scores; those of unknown truth are left out.
         names: of the scores; the first is the model's, the others are controls.
         seed: of the bootstrap.
-        replicas: of the bootstrap; :func:`raybead.hunt.bootstrap.replicas_for` if not given.
+        replicas: of the bootstrap; as many as the events allow if not given.
 
     Raises:
         HuntError: the weights of signal or background don't sum to a positive number.
