@@ -81,7 +81,7 @@ class Hunt(Section):
                 raise ValueError(f"{key} must run upwards")
         if not 3 <= self.parameters[0] <= self.parameters[1] <= 5:
             raise ValueError("parameters: a dijet function has 3 to 5")
-        if self.mass_window[1] >= self.sqrt_s:
+        if self.background == "dijet" and self.mass_window[1] >= self.sqrt_s:
             raise ValueError("mass_window must end below sqrt_s")
         if len(set(self.cuts)) < len(self.cuts):
             raise ValueError("cuts must differ from one another")
