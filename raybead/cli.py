@@ -75,6 +75,8 @@ _verb("train", "Train the model on background, after preparing what isn't yet.")
 _verb("score", "Score both samples, after training what isn't yet.")
 _verb("hunt", "Cut on the score and hunt the bump, after scoring what isn't yet.")
 run = _verb("run", "Do the whole job, and write the report.")
+_verb("calibrate", "Repeat the hunt on pseudo-data without a signal: are its p-values uniform?")
+_verb("reach", "Inject signals into pseudo-data: what does the hunt find, and from where on?")
 _verb("train-emd", "Train a network for the energy mover's distance on background jets.")
 
 

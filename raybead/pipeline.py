@@ -15,6 +15,7 @@ from raybead.report import write_emd_report, write_report
 from raybead.stages import (
     Stages,
     in_throwaway_folder,
+    other_run,
     refuse_missing_networks,
     run_folder,
     sample_of,
@@ -22,7 +23,7 @@ from raybead.stages import (
 )
 from raybead.storage import JOB, Folder, Role, Stage, StageName
 
-Verb = Literal["prepare", "train", "score", "hunt", "run", "train-emd"]
+Verb = Literal["prepare", "train", "score", "hunt", "run", "calibrate", "reach", "train-emd"]
 _PREPARED: tuple[StageName, ...] = ("events/background", "events/search")
 STEPS: dict[Verb, tuple[StageName, ...]] = {
     "prepare": _PREPARED,
@@ -30,6 +31,8 @@ STEPS: dict[Verb, tuple[StageName, ...]] = {
     "score": (*_PREPARED, "model", "scores"),
     "hunt": (*_PREPARED, "model", "scores", "hunt"),
     "run": (*_PREPARED, "model", "scores", "hunt", "figures"),
+    "calibrate": (*_PREPARED, "model", "scores", "hunt", "calibration", "figures"),
+    "reach": (*_PREPARED, "model", "scores", "hunt", "reach", "figures"),
     "train-emd": ("events/background", "emd"),
 }
 """Stages of a verb, in order."""
@@ -90,21 +93,28 @@ def execute(
         for note in EventSample(tuple(both)).notes():
             console.say(f"note: {note}")
     run.write(JOB, dump_job(job).encode())
-    for _, stage, _ in every:
+    for stage in (*(stage for _, stage, _ in every), stages.report()):
         stage.mark()
-    if all(stage.why_stale() is None for _, stage, _ in steps):
+    told = "figures" in STEPS[verb]
+    if any(stage.why_stale() is not None for _, stage, _ in steps):
+        with session(address, num_cpus) as cluster:
+            for title, stage, work in steps:
+                _do(title, stage, lambda tick, work=work: work(cluster, tick), console)
+    elif not told or stages.report().why_stale() is None:
         console.say(f"{run}: all is current")
         return run
-    with session(address, num_cpus) as cluster:
-        for title, stage, work in steps:
-            _do(title, stage, work, cluster, console)
+    if told:
+        report = stages.report()  # by now it may have a study more to tell of
+        _do("report", report, lambda tick: _report(job, report, tick), console)
     return run
 
 
 Work = Callable[[Cluster, Tick], Mapping[str, Any]]
 
 
-def _do(title: str, stage: Stage, work: Work, cluster: Cluster, console: Console) -> None:
+def _do(
+    title: str, stage: Stage, work: Callable[[Tick], Mapping[str, Any]], console: Console
+) -> None:
     why = stage.why_stale()
     if why is None:
         console.say(f"{title}: current, kept")
@@ -113,7 +123,7 @@ def _do(title: str, stage: Stage, work: Work, cluster: Cluster, console: Console
         console.say(f"{title}: {why}")
     started = time.monotonic()
     with console.stage(title) as tick:
-        facts = work(cluster, tick)
+        facts = work(tick)
     stage.finish({**facts, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -138,7 +148,8 @@ def _steps(
         ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, tick)),
         ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
         ("hunt", stages.hunt, lambda _, tick: _hunt(job, stages, tick)),
-        ("report", stages.report, lambda _, tick: _report(job, stages, tick)),
+        ("calibrate", stages.calibration, lambda _, tick: _calibrate(job, stages, tick)),
+        ("reach", stages.reach, lambda _, tick: _reach(job, stages, tick)),
         ("train-emd", stages.emd, lambda cluster, tick: _emd(job, stages, cluster, tick)),
     ]
 
@@ -200,14 +211,42 @@ def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
 def _hunt(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     from raybead.distributed.hunt import hunt
 
-    result = hunt(stages.scores.folder, job.hunt, job.seed, stages.hunt.beside, tick)
+    runs = {job.name: stages.scores.folder}
+    for path in job.hunt.runs:
+        run = other_run(path)
+        runs[_name_of(run, runs)] = run / "scores"
+    result = hunt(runs, job.hunt, job.seed, stages.hunt.beside, tick)
     return {"conclusion": result["conclusion"], "refused": result["refused"]}
 
 
-def _report(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
+def _name_of(run: Folder, taken: Mapping[str, Folder]) -> str:
+    """What another run is called among those hunted in together."""
+    name = parse_job(run.read(JOB).decode(), origin=f"{run}/{JOB}").name
+    if name in taken:
+        raise RunError(f"hunt.runs: two runs are called {name}; give one another name")
+    return name
+
+
+def _calibrate(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.studies import calibrate
+
+    found = calibrate(
+        stages.scores.folder, job.hunt, job.calibrate, job.seed, stages.calibration.beside, tick
+    )
+    return {"summary": found["summary"], "sets": found["sets"], "events": found["events"]}
+
+
+def _reach(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.studies import reach
+
+    found = reach(stages.scores.folder, job, stages.reach.beside, tick)
+    return {"points": found["points"]}
+
+
+def _report(job: Job, stage: Stage, tick: Tick) -> Mapping[str, Any]:
     tick(0, 1, "page")
-    run = stages.report.run
-    run.write(PAGE, write_report(job, run, stages.report.beside))
+    run = stage.run
+    run.write(PAGE, write_report(job, run, stage.beside))
     tick(1, 1, "page")
     return {"page": f"{run}/{PAGE}"}
 

@@ -10,7 +10,7 @@ from typing import Any
 from raybead.config import EmdNetworkLoss, Job, Loss
 from raybead.errors import RunError
 from raybead.events import EventSample
-from raybead.storage import Folder, Role, Stage
+from raybead.storage import MANIFEST, Folder, Role, Stage, is_current
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,23 @@ class Stages:
     model: Stage
     scores: Stage
     hunt: Stage
-    report: Stage
+    calibration: Stage
+    reach: Stage
     emd: Stage
 
     def events(self) -> tuple[tuple[Role, Stage], ...]:
         """The stages that prepare events, by role."""
         return ("background", self.background), ("search", self.search)
+
+    def report(self) -> Stage:
+        """The page and its figures, with the studies of the hunt that are there by now."""
+        studies = (self.calibration, self.reach)
+        depends = {
+            "hunt": self.hunt.key,
+            "model": self.model.key,
+            "studies": [study.key for study in studies if study.why_stale() is None],
+        }
+        return Stage(self.hunt.run, "figures", depends)
 
     @classmethod
     def of(cls, job: Job) -> Stages:
@@ -82,10 +93,30 @@ class Stages:
             {
                 "scores": scores.key,
                 "hunt": job.hunt.model_dump(mode="json"),
+                "others": [_scores_of(other) for other in job.hunt.runs],
                 "seed": job.seed,
             },
         )
-        report = Stage(run, "figures", {"hunt": hunt.key, "model": model.key})
+        # How the one result is told, and how far its toys go, decide nothing of what they say.
+        asked = {
+            "scores": scores.key,
+            "hunt": job.hunt.model_dump(
+                mode="json", exclude={"toys", "precision", "luminosity", "confidence", "runs"}
+            ),
+            "seed": job.seed,
+        }
+        calibration = Stage(
+            run, "calibration", {**asked, "calibrate": job.calibrate.model_dump(mode="json")}
+        )
+        reach = Stage(
+            run,
+            "reach",
+            {
+                **asked,
+                "calibrate": job.calibrate.model_dump(mode="json"),
+                "reach": job.reach.model_dump(mode="json"),
+            },
+        )
         emd = Stage(
             run,
             "emd",
@@ -97,7 +128,7 @@ class Stages:
                 "seed": job.seed,
             },
         )
-        return cls(background, search, model, scores, hunt, report, emd)
+        return cls(background, search, model, scores, hunt, calibration, reach, emd)
 
 
 def sample_of(job: Job, role: Role) -> EventSample:
@@ -123,6 +154,23 @@ def _at_home(path: str) -> Folder:
     relative = "://" not in path and not Path(path).is_absolute()
     home = relative and in_throwaway_folder()
     return Folder.at(str(Path.home() / path) if home else path)
+
+
+def other_run(path: str) -> Folder:
+    """The folder of a run that is hunted in along with a job's own.
+
+    Raises:
+        RunError: it holds no scores, or those of other settings than its job now has.
+    """
+    run = _at_home(path)
+    if not is_current(run, "scores"):
+        raise RunError(f"hunt.runs: {run}: no scores there that are current; raybead score first")
+    return run
+
+
+def _scores_of(path: str) -> str:
+    """The key of another run's scores."""
+    return str((other_run(path) / "scores").read_json(MANIFEST)["key"])
 
 
 def with_networks(job: Job) -> Job:

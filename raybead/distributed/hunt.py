@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import ray
 
 from raybead.config import Hunt
 from raybead.distributed.stream import Tick, result_of, told
-from raybead.errors import HuntError, RaybeadError
-from raybead.events import read_parquet
+from raybead.errors import HuntError
+from raybead.events import read_parquet, table_bytes
 from raybead.hunt import (
     CHUNK,
-    Prepared,
+    Box,
     Sample,
+    Scores,
+    boxes_of,
+    combine,
     conclude,
-    conclude_cut,
+    describe_cut,
     evaluate,
-    prepare_cut,
-    toy_statistics,
+    key_of,
+    statistics,
+    trials_of,
+    until,
 )
 from raybead.scoring import SCORED
 from raybead.storage import Folder
 
 RESULT = "result.json"
-CHUNKS_A_TASK = 5
+OUTLIERS = "outliers.parquet"
+CHUNKS_A_TASK = 200
+"""At most: a fraction of a second where toys are looked up in tables."""
+TASKS_A_CPU = 4
+"""Of what is asked for at a time: workers end together."""
 
 
-def hunt(scores: Folder, config: Hunt, seed: int, folder: Folder, tick: Tick) -> dict[str, Any]:
-    """Hunt at every cut and write ``result.json``.
+def hunt(
+    runs: Mapping[str, Folder], config: Hunt, seed: int, folder: Folder, tick: Tick
+) -> dict[str, Any]:
+    """Hunt at every cut of every run's score and write ``result.json`` and ``outliers.parquet``.
 
     Args:
-        scores: event scores of both samples.
+        runs: event scores of both samples, by the run's name; the hunt is of the first, the
+            others are hunted in along with it.
         config: cuts, background, scan.
         seed: of the pseudo-experiments.
         folder: that the result goes to.
-        tick: told of chunks of pseudo-experiments done.
+        tick: told of pseudo-experiments done.
 
     Returns:
         The result. A cut that can't be hunted at is in it with the reason.
@@ -45,67 +59,129 @@ def hunt(scores: Folder, config: Hunt, seed: int, folder: Folder, tick: Tick) ->
     Raises:
         HuntError: no cut can be hunted at.
     """
-    cuts: list[Prepared | str] = result_of(_prepare.remote(scores, config))
-    if all(isinstance(cut, str) for cut in cuts):
-        raise HuntError(str(cuts[0]))
-    most = 100_000 if config.toys == "auto" else config.toys
-    tasks: list[list[Any]] = [[] for _ in cuts]
-    for number, cut in enumerate(cuts):
-        if not isinstance(cut, str):
-            shared = ray.put(cut)
-            for first in range(0, math.ceil(most / CHUNK), CHUNKS_A_TASK):
-                n = min(CHUNKS_A_TASK * CHUNK, most - first * CHUNK)
-                tasks[number].append(_toys.remote(shared, n, (seed, number), first))
-    waiting = [task for of_cut in tasks for task in of_cut]
-    total = len(waiting)
-    while waiting:
-        _, waiting = ray.wait(waiting, num_returns=1)
-        tick(total - len(waiting), total, "batches of pseudo-experiments")
-    return result_of(_conclude.remote(scores, cuts, tasks, folder))
+    boxes: list[Box] = result_of(_prepare.remote(runs, config))
+    shared = ray.put(boxes)
+    crossings = [_trials.remote(shared, number, config, seed) for number in range(len(boxes))]
+    observed = np.concatenate([box.observed(config) for box in boxes])
+    most = most_toys(boxes, config)
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+
+    def more(first: int, n: int) -> np.ndarray:
+        chunks = math.ceil(n / CHUNK)
+        size = min(CHUNKS_A_TASK, max(1, math.ceil(chunks / (TASKS_A_CPU * cpus))))
+        tasks = [
+            _toys.remote(shared, config, min(size * CHUNK, n - at * CHUNK), seed, first + at)
+            for at in range(0, chunks, size)
+        ]
+        waiting = tasks
+        while waiting:
+            _, waiting = ray.wait(waiting, num_returns=1)
+            done = first * CHUNK + (n * (len(tasks) - len(waiting))) // len(tasks)
+            tick(min(done, most), most, "pseudo-experiments at most")
+        return np.concatenate([result_of(task) for task in tasks])
+
+    toys = until(observed, more, most, config.precision)
+    tick(len(toys), len(toys), "pseudo-experiments")
+    own = next(iter(runs))
+    return result_of(
+        _conclude.remote(runs[own], own, shared, config, ray.put((observed, toys)), crossings, folder)
+    )
+
+
+def most_toys(boxes: Sequence[Box], config: Hunt) -> int:
+    """How many pseudo-experiments there may be."""
+    if config.toys != "auto":
+        return config.toys
+    tabled = config.statistic == "bumps" and config.background == "non-outliers"
+    return 10_000_000 if tabled and all(box.every.are_counts for box in boxes) else 100_000
+
+
+def scores_of(run: str, scores: Folder, config: Hunt, *, signal: bool = False) -> Scores:
+    """A run's scores, as a hunt sees them.
+
+    Args:
+        run: its name.
+        scores: of both samples.
+        config: of the hunt.
+        signal: whether the search sample's signal events are wanted, too: they are told by truth.
+    """
+    tables = {
+        role: read_parquet(scores.read(f"{role}.parquet"), f"{scores}/{role}.parquet")
+        for role in ("search", "background")
+    }
+    search, background = (Sample.of(table, config.observable) for table in tables.values())
+    known = None
+    if signal or config.signal.shape == "sample":
+        table = tables["search"]
+        known = search.select(table.column("truth").fill_null(0).to_numpy() > 0)
+    return Scores(run, search, background, known)
 
 
 @ray.remote
 @told
-def _prepare(scores: Folder, config: Hunt) -> list[Prepared | str]:
-    search, background = _sample(scores, "search"), _sample(scores, "background")
-    cuts: list[Prepared | str] = []
-    for quantile in config.cuts:
-        try:
-            cuts.append(prepare_cut(search, background, quantile, config))
-        except RaybeadError as error:
-            cuts.append(str(error))
-    return cuts
+def _prepare(runs: Mapping[str, Folder], config: Hunt) -> list[Box]:
+    return boxes_of([scores_of(name, scores, config) for name, scores in runs.items()], config)
 
 
 @ray.remote
-def _toys(cut: Prepared, n: int, seed: tuple[int, ...], first: int) -> np.ndarray:
-    return toy_statistics(cut.background, cut.windows, n, seed, first)
+@told
+def _toys(boxes: list[Box], config: Hunt, n: int, seed: int, first: int) -> np.ndarray:
+    columns = [
+        statistics(box.null(), box.looks(config), n, (seed, number), first)
+        for number, box in enumerate(boxes)
+    ]
+    # Seven digits are enough to rank them by, and ten million toys of three looks are 120 MB.
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+@ray.remote
+@told
+def _trials(boxes: list[Box], number: int, config: Hunt, seed: int) -> Any:
+    return trials_of(boxes[number], config, (seed, number, 1))
 
 
 @ray.remote
 @told
 def _conclude(
-    scores: Folder, cuts: list[Prepared | str], tasks: list[list[Any]], folder: Folder
+    scores: Folder,
+    own: str,
+    boxes: list[Box],
+    config: Hunt,
+    found: tuple[np.ndarray, np.ndarray],
+    crossings: list[Any],
+    folder: Folder,
 ) -> dict[str, Any]:
-    found, refused = [], []
-    for cut, parts in zip(cuts, tasks, strict=True):
-        if isinstance(cut, str):
-            refused.append(cut)
-        else:
-            found.append(conclude_cut(cut, np.concatenate(ray.get(parts))))
+    observed, toys = found
+    combined = combine(observed, toys)
+    cuts = []
+    for box, trials in zip(boxes, [result_of(task) for task in crossings], strict=True):
+        for cut, of_cut in zip(box.cuts, trials, strict=True):
+            place = len(cuts)
+            cuts.append(
+                describe_cut(
+                    box, cut, config, float(observed[place]), toys[:, place],
+                    combined.per_look[place], of_cut, own,
+                )
+            )  # fmt: skip
     table = read_parquet(scores.read("search.parquet"), f"{scores}/search.parquet")
+    hunted = _outliers(boxes[0], own)
+    flags = {cut["key"]: hunted.column(cut["key"]) for cut in cuts if cut["run"] == own}
     result = {
-        "cuts": found,
-        "refused": refused,
-        "conclusion": conclude(found),
+        "observable": config.observable,
+        "statistic": config.statistic,
+        "cuts": cuts,
+        "refused": [reason for box in boxes for reason in box.refused],
+        "conclusion": conclude(cuts, combined),
         "evaluation": evaluate(table, tuple(SCORED)),
     }
+    folder.write(OUTLIERS, table_bytes(hunted))
     folder.write_json(RESULT, result)
     return result
 
 
-def _sample(scores: Folder, role: str) -> Sample:
-    name = f"{role}.parquet"
-    return Sample.of(
-        read_parquet(scores.read(name), f"{scores}/{name}", ["event", "mjj", "score", "weight"])
-    )
+def _outliers(box: Box, own: str) -> pa.Table:
+    """Events of the mass window, and of which cuts each is an outlier."""
+    columns = {"event": box.inside.event, "mass": box.inside.mass, "weight": box.inside.weight}
+    for cut in box.cuts:
+        columns[key_of(cut, own)] = cut.selection.outlier
+    return pa.table(columns)

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from raybead.config import Job
 from raybead.events import read_parquet
-from raybead.storage import MANIFEST, Folder, Role, StageName, stage_facts
+from raybead.storage import MANIFEST, Folder, Role, StageName, is_current, stage_facts
 
+OUTLIERS = "outliers.parquet"
 COLUMNS = ["event", "truth", "mjj", "mj1", "mj2", "score", "weight"]
 STAGES: tuple[StageName, ...] = (
     "events/background", "events/search", "model", "scores", "hunt",
@@ -34,6 +35,12 @@ class Content:
     """``hunt/result.json``."""
     scores: Mapping[Role, pa.Table]
     """Rows of event scores with :data:`COLUMNS`."""
+    outliers: pa.Table
+    """``hunt/outliers.parquet``: events of the mass window, with a column a cut."""
+    calibration: Mapping[str, Any] | None
+    """``calibration/result.json``, if there is one for these settings."""
+    reach: Mapping[str, Any] | None
+    """``reach/result.json``, likewise."""
 
     @classmethod
     def read(cls, job: Job, run: Folder) -> Content:
@@ -50,6 +57,9 @@ class Content:
             metrics=(run / "model").read_json("metrics.json"),
             result=(run / "hunt").read_json("result.json"),
             scores={role: _table(run / "scores", role) for role in get_args(Role)},
+            outliers=read_parquet((run / "hunt").read(OUTLIERS), f"{run}/hunt/{OUTLIERS}"),
+            calibration=_study(run, "calibration"),
+            reach=_study(run, "reach"),
         )
 
     @property
@@ -66,6 +76,20 @@ class Content:
     def best_cut(self) -> Mapping[str, Any]:
         """The cut that holds the most significant window."""
         return self.result["cuts"][self.result["conclusion"]["best_cut"]]
+
+    @property
+    def own_cut(self) -> Mapping[str, Any]:
+        """The most significant of the cuts on this run's own score; its first if none is."""
+        return min(self.own_cuts, key=lambda cut: cut["global"]["p"])
+
+    @property
+    def own_cuts(self) -> list[Mapping[str, Any]]:
+        """The cuts on this run's own score."""
+        return [cut for cut in self.result["cuts"] if cut["run"] == self.job.name]
+
+
+def _study(run: Folder, name: StageName) -> Mapping[str, Any] | None:
+    return (run / name).read_json("result.json") if is_current(run, name) else None
 
 
 def _table(scores: Folder, role: Role) -> pa.Table:

@@ -24,20 +24,16 @@ def thresholds_at(thresholds: Sequence[Mapping[str, Any]], mjj: np.ndarray) -> n
 
 
 def in_window_and_outlier(
-    cut: Mapping[str, Any], scores: pa.Table
+    key: str, hunted: pa.Table, scores: pa.Table
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """[E] whether each event lies in the mass window, [E] whether it is an outlier there.
 
-    The hunt stores thresholds, not flags. Where it has several, each belongs to a fold, and an
-    event's fold is the remainder of its number.
-
     Args:
-        cut: one cut of the hunt's result.
+        key: of one cut of the hunt's result.
+        hunted: ``hunt/outliers.parquet``.
         scores: rows of event scores of the search sample.
     """
-    event, mjj, score = (scores.column(name).to_numpy() for name in ("event", "mjj", "score"))
-    edges = cut["histogram"]["edges"]
-    inside = (mjj >= edges[0]) & (mjj < edges[-1])
-    threshold_KE = thresholds_at(cut["thresholds"], mjj)
-    own = threshold_KE[event % len(threshold_KE), np.arange(len(event))]
-    return inside, inside & (score > own)
+    event = scores.column("event").to_numpy()
+    within = hunted.column("event").to_numpy()
+    passing = within[hunted.column(key).to_numpy(zero_copy_only=False)]
+    return np.isin(event, within), np.isin(event, passing)

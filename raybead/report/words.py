@@ -14,6 +14,7 @@ from raybead.config import (
     ParquetSource,
     PythiaSource,
     RootSource,
+    SignalShape,
     Source,
 )
 from raybead.report.numbers import GLUE, events, gev, p_value, percent, with_error
@@ -110,8 +111,8 @@ def _window(best: Mapping[str, Any], conclusion: Mapping[str, Any]) -> str:
 def _significance(best: Mapping[str, Any], conclusion: Mapping[str, Any]) -> str:
     looks, resolved = conclusion["looks"], conclusion["resolved"]
     looked = (
-        "one cut was looked at" if looks == 1
-        else f"{looks} cuts were looked at, and each is counted as a look"
+        "one look was taken" if looks == 1
+        else f"{looks} looks were taken, and each is counted"
     )  # fmt: skip
     least = "" if resolved else "at least "
     return (
@@ -166,6 +167,58 @@ def background_description(agreement: Mapping[str, Any]) -> str:
         f"Away from the window the prediction doesn't describe the outliers {quoted}: the"
         " significance can't be taken at face value before that is understood."
     )
+
+
+def calibrated(calibration: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Whether this hunt's p-values were shown to be what they say."""
+    if calibration is None:
+        return (
+            "With these settings the hunt hasn't been calibrated: raybead calibrate repeats it on"
+            " pseudo-data without a signal, and says how often it raises a false alarm.",
+        )
+    summary = calibration["summary"]
+    rates = " and ".join(
+        f"{percent(alarm['rate'])} of hunts below p = {alarm['level']:g}"
+        for alarm in summary["alarms"]
+    )
+    return _unbroken(
+        f"Calibration on {calibration['sets']} sets of pseudo-data without a signal: {rates}"
+        f" (Kolmogorov–Smirnov against uniform: p {p_value(summary['ks_p'])}). {summary['words']}"
+    )
+
+
+def counted(conclusion: Mapping[str, Any]) -> str:
+    """How looks were put together."""
+    if conclusion["looks"] == 1:
+        return ""
+    return (
+        "The pseudo-experiments of all looks are made together, so that looks that see the same"
+        " events count as less than as many independent ones (Bonferroni's bound would be p"
+        f" {p_value(conclusion['bonferroni'], bound=not conclusion['resolved'])})."
+    )
+
+
+def observable_name(observable: str) -> str:
+    """What is hunted in, in words."""
+    named = {
+        "mjj": "the dijet mass",
+        "mj1": "the leading jet's mass",
+        "mj2": "the second jet's mass",
+    }
+    return named.get(observable, observable)
+
+
+def observable_sign(observable: str) -> str:
+    """The same as an axis says it."""
+    known = {"mjj": r"$m_{jj}$", "mj1": r"$m_{j1}$", "mj2": r"$m_{j2}$"}
+    return known.get(observable, observable)
+
+
+def peak_shape(signal: SignalShape) -> str:
+    """What the likelihood scan looks for."""
+    if signal.shape == "sample":
+        return "the simulated signal's shape"
+    return f"Gaussian shape, {percent(signal.width)} of its mass wide"
 
 
 def learned(evaluation: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,11 +15,12 @@ from raybead.storage.files import Folder
 MANIFEST = "_manifest.json"
 """Readers of Parquet folders pass over names that begin with an underscore."""
 JOB = "job.toml"
-LAYOUT = 4
+LAYOUT = 5
 """Raised when a stage's files change their form, so that older ones are made anew."""
 
 StageName = Literal[
-    "events/background", "events/search", "model", "scores", "hunt", "figures", "emd"
+    "events/background", "events/search", "model", "scores", "hunt", "calibration", "reach",
+    "figures", "emd",
 ]  # fmt: skip
 Role = Literal["background", "search"]
 

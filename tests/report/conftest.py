@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from raybead.config import Job, parse_job
@@ -63,7 +64,11 @@ def one_cut(quantile: float) -> dict[str, Any]:
     stops = [i + width for width in (2, 3) for i in range(11 - width)]
     p = np.where((np.array(starts) < 8) & (np.array(stops) > 6), 0.003, 1.0)
     p[starts.index(6)] = 1e-7
+    masses = np.geomspace(2700, 3950, 15)
+    bump = np.exp(-(((masses - 3550) / 150) ** 2) / 2)
+    limit = 12 + 25 * bump
     return {
+        "key": f"{quantile:g}", "label": f"{100 * quantile:g} % quantile", "run": "tiny",
         "cut": quantile,
         "events": {"search": 1993, "in_window": 1500, "outliers": int(outliers.sum()),
                    "others": int(others.sum())},
@@ -71,7 +76,17 @@ def one_cut(quantile: float) -> dict[str, Any]:
         "histogram": {"edges": EDGES.tolist(), "outliers": outliers.tolist(),
                       "others": others.tolist(), "expected": expected.tolist(),
                       "uncertainty": (share * np.sqrt(others)).tolist()},
-        "background": {"agreement": {"chi2": 7.5, "ndf": 7, "p": 0.38}},
+        "background": {"kind": "non-outliers", "warnings": [],
+                       "agreement": {"chi2": 7.5, "ndf": 7, "p": 0.38}},
+        "peak": {"masses": masses.tolist(), "z": (4.9 * bump).tolist(), "global_p": 2e-5,
+                 "yield": (60 * bump).tolist(), "error_low": (6 + 3 * bump).tolist(),
+                 "error_high": (7 + 3 * bump).tolist(),
+                 "best": {"mass": 3550.0, "mass_error": 40.0, "yield": 60.0, "error_low": 9.0,
+                          "error_high": 10.0, "z": 4.9, "p": 5e-7}},
+        "limits": {"confidence": 0.95, "luminosity": None, "masses": masses.tolist(),
+                   "observed": (limit + 50 * bump).tolist(),
+                   "expected": [(limit * f).tolist() for f in (0.5, 0.7, 1.0, 1.4, 1.9)],
+                   "at_best": {"observed": 87.0, "expected": 37.0}},
         "window": {"low": 3416.0, "high": 3704.0, "scale": 0.9, "observed": observed,
                    "expected": predicted,
                    "expected_error": 2.5, "excess": observed - predicted, "excess_error": 11.0},
@@ -126,12 +141,37 @@ def result_of(
     cuts = [one_cut(quantile) for quantile in quantiles]
     p = len(cuts) * cuts[0]["global"]["p"]
     return {
+        "observable": "mjj",
         "cuts": cuts,
         "refused": list(refused),
         "conclusion": {"best_cut": 0, "p": p, "significance": 2.3, "looks": len(cuts),
-                       "resolved": False, "window": cuts[0]["window"]},
+                       "resolved": False, "window": cuts[0]["window"], "bonferroni": p,
+                       "beyond": 0, "toys": 200},
         "evaluation": evaluation() if truth else None,
     }  # fmt: skip
+
+
+def calibration_of(sets: int = 200) -> dict[str, Any]:
+    """What a calibration writes into its ``result.json``."""
+    p = (np.random.default_rng(0).permutation(sets) + 0.5) / sets
+    alarms = [{"level": level, "below": int((p < level).sum()), "rate": float((p < level).mean()),
+               "low": 0.8 * level, "high": 1.3 * level} for level in (0.05, 0.01)]  # fmt: skip
+    return {"sets": sets, "events": 1993, "sample": "background", "method": "smooth",
+            "toys": 2000, "p": p.tolist(),
+            "summary": {"ks_p": 0.8, "alarms": alarms, "words": "It is calibrated."}}  # fmt: skip
+
+
+def reach_of() -> dict[str, Any]:
+    """What a study of the reach writes into its ``result.json``."""
+    points = [
+        {"mass": mass, "strength": s, "found": found, "found_low": found - 0.04 * found,
+         "found_high": found + 0.06 * (1 - found), "median_z": 60 * s, "covered": found,
+         "injected": 1200 * s, "fitted": 1190 * s + 1, "fitted_error": 2.0, "limit_covers": 0.95}
+        for mass in (3000.0, 4000.0)
+        for s, found in ((0.0, 0.01), (0.01, 0.5), (0.02, 0.9), (0.05, 1.0))
+    ]  # fmt: skip
+    return {"sets": 50, "events": 1993, "signal": "efficiency", "efficiency": 0.6, "cut": 0.9,
+            "points": points}  # fmt: skip
 
 
 def scores_of(n: int, seed: int, *, truth: bool) -> pa.Table:
@@ -176,14 +216,31 @@ MakeRun = Callable[..., Folder]
 def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
     """Write a finished run: of a result, with or without truth, of some epochs."""
 
-    def make(result: dict[str, Any], *, truth: bool = True, epochs: int = 3) -> Folder:
+    def make(
+        result: dict[str, Any],
+        *,
+        truth: bool = True,
+        epochs: int = 3,
+        calibration: dict[str, Any] | None = None,
+        reach: dict[str, Any] | None = None,
+    ) -> Folder:
         run = Folder.at(str(tmp_path_factory.mktemp("run") / "tiny"))
-        for name, facts in FACTS.items():
+        studies = {"calibration": calibration, "reach": reach}
+        done = {name: {} for name, study in studies.items() if study is not None}
+        for name, facts in {**FACTS, **done}.items():
             stage = Stage(run, name, {})
             stage.beside.make()
             stage.finish({**facts, "seconds": 1.5})
         (run / "model").write_json("metrics.json", metrics_of(epochs))
         (run / "hunt").write_json("result.json", result)
+        search = scores_of(1993, 2, truth=truth)
+        inside = search.filter((pc.field("mjj") >= EDGES[0]) & (pc.field("mjj") < EDGES[-1]))
+        flags = {cut["key"]: pc.greater(inside["score"], 1.2) for cut in result["cuts"]}
+        hunted = pa.table({"event": inside["event"], **flags})
+        (run / "hunt").write("outliers.parquet", table_bytes(hunted))
+        for study, found in ((calibration, "calibration"), (reach, "reach")):
+            if study is not None:
+                (run / found).write_json("result.json", study)
         background = scores_of(4300, 1, truth=False)
         (run / "scores").write("background.parquet", table_bytes(background))
         (run / "scores").write("search.parquet", table_bytes(scores_of(1993, 2, truth=truth)))

@@ -20,7 +20,7 @@ from raybead.hunt import (
 from raybead.report.content import Content
 from raybead.report.figures.canvas import density, hep_style
 from raybead.report.figures.evaluation import evaluation_figures
-from raybead.report.figures.masses import jet_mass_figures, mjj_figure, poisson_errors, sum_errors
+from raybead.report.figures.masses import jet_mass_figures, mass_figure, poisson_errors, sum_errors
 from raybead.report.figures.scan import scan_figure
 from raybead.report.figures.scores import score_figure, score_mjj_figure
 from raybead.report.figures.training import loss_figure
@@ -134,7 +134,7 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
     assert outlier.sum() == cut["events"]["outliers"]
     assert (inside & ~outlier).sum() == cut["events"]["others"]
     with hep_style():
-        plots = [mjj_figure("tiny", cut), score_mjj_figure(hunted)]
+        plots = [mass_figure("tiny", cut), score_mjj_figure(hunted)]
     assert "5 folds" in plots[-1].caption
     assert render(hunted, plots).count(b"<img ") == len(plots)
 
@@ -200,7 +200,7 @@ def test_a_weighted_run_is_drawn_and_told_as_one(kind, job, make_run, make_resul
     assert weight.sum() == pytest.approx(cut["events"]["outliers"])
     with hep_style():
         plots = [
-            mjj_figure("tiny", cut), score_figure(weighted), score_mjj_figure(weighted),
+            mass_figure("tiny", cut), score_figure(weighted), score_mjj_figure(weighted),
             *jet_mass_figures(weighted), *evaluation_figures("tiny", result["evaluation"]),
         ]  # fmt: skip
     assert "scaled to the weights" in plots[0].caption

@@ -18,7 +18,9 @@ from matplotlib.figure import Figure
 
 from raybead.report.numbers import events
 
-Section = Literal["hunt", "cuts", "scores", "training", "evaluation"]
+Section = Literal[
+    "hunt", "cuts", "calibration", "reach", "scores", "training", "evaluation"
+]  # fmt: skip
 
 # Petroff's accessible sequences (arXiv:2107.02270), of which mplhep's styles cycle through one.
 BLUE, ORANGE, RED, PURPLE, GREY, VIOLET, BROWN = (
@@ -59,8 +61,8 @@ class Plot:
     """What it shows, for readers who can't see it."""
     png: bytes
     pdf: bytes
-    cut: float | None = None
-    """Quantile of the cut that it shows, if it shows one."""
+    cut: str | None = None
+    """Key of the cut that it shows, if it shows one."""
     truth: bool = False
     """Whether truth was looked at to draw it."""
 
@@ -145,7 +147,7 @@ def saved(
     caption: str,
     alt: str,
     *,
-    cut: float | None = None,
+    cut: str | None = None,
     truth: bool = False,
 ) -> Plot:
     """A figure as PNG and PDF; the same figure gives the same bytes, so no dates are in them."""

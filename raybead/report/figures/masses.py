@@ -59,7 +59,7 @@ def sum_errors(sums: np.ndarray, squares: np.ndarray, per_event: np.ndarray) -> 
     return poisson_errors(np.maximum(sums, 0) / weight) * weight
 
 
-def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
+def mass_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     """Outliers against the background prediction, the most significant window, and pulls."""
     histogram, window = cut["histogram"], cut["window"]
     edges = np.asarray(histogram["edges"])
@@ -74,7 +74,7 @@ def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     centres = (edges[1:] + edges[:-1]) / 2
     weighted = "per_event" in histogram
 
-    figure, axes, below = canvas_with_pulls(name, f"{percent(cut['cut'])} quantile cut")
+    figure, axes, below = canvas_with_pulls(name, cut["label"])
     total = events(outliers.sum().item())
     floor = 0.3 * min((outliers * scale)[outliers > 0].min(), (expected * scale).max())
     for panel in (axes, below):
@@ -109,33 +109,33 @@ def mjj_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     below.axhline(0, color=BLACK, lw=0.8)
     reach = max(3.4, 1.15 * np.abs(pulls).max())
     below.set_ylim(-reach, reach)
-    below.set(xlabel=r"$m_{jj}$ [GeV]", ylabel="Pull")
+    below.set(xlabel=f"{observable} [GeV]", ylabel="Pull")
     return saved(
-        figure, f"mjj-{cut['cut']}", "cuts",
-        f"Dijet mass of the outliers at the {percent(cut['cut'])} quantile, and the background"
+        figure, f"mjj-{cut['key']}", "cuts",
+        f"{observable} of the outliers at the {percent(cut['cut'])} quantile, and the background"
         " prediction with its uncertainty, normalised outside the shaded window, the most"
         " significant one. Below: (observed − expected) over the root of "
         + ("the variance of the expected sum of weights" if weighted else "expected")
         + " plus squared uncertainty. Points have central Poisson intervals"
         + (", scaled to the weights." if weighted else "."),
-        f"Dijet mass spectrum of {total} outliers with the background prediction; the"
+        f"Mass spectrum of {total} outliers with the background prediction; the"
         f" most significant window is {gev(window['low'], window['high'])}, with"
         f" {events(window['observed'])} events observed where {window['expected']:.3g} are"
         " expected.",
-        cut=cut["cut"],
+        cut=cut["key"],
     )  # fmt: skip
 
 
 def jet_mass_figures(content: Content) -> Iterator[Plot]:
-    """Normalised masses of both jets: outliers of the best cut against non-outliers."""
-    cut, table = content.best_cut, content.scores["search"]
-    inside, outlier = in_window_and_outlier(cut, table)
+    """Normalised masses of both jets: outliers of this run's best cut against non-outliers."""
+    cut, table = content.own_cut, content.scores["search"]
+    inside, outlier = in_window_and_outlier(cut["key"], content.outliers, table)
     others = inside & ~outlier
     weight = table.column("weight").to_numpy()
     for number, which in ((1, "leading"), (2, "second")):
         mass = table.column(f"mj{number}").to_numpy()
         edges = np.linspace(0, max(np.quantile(mass[inside], 0.998), 1.0), MASS_BINS + 1)
-        figure, axes = canvas(content.job.name, f"{percent(cut['cut'])} quantile cut")
+        figure, axes = canvas(content.job.name, cut["label"])
         shapes = [density(mass[part], weight[part], edges) for part in (others, outlier)]
         filled(axes, shapes[0], edges, f"Non-outliers ({number_of(weight[others])})")
         label = f"Outliers ({number_of(weight[outlier])})"

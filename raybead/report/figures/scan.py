@@ -1,6 +1,6 @@
 """The scan's windows, and the pseudo-experiments that weigh the best of them."""
 
-# ruff: noqa: RUF001  # signs that readers know: σ, −, ×, –
+# signs that readers know: σ, −, ×, –
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
-from raybead.report.numbers import gev, p_value, percent, significance
+from raybead.report.numbers import gev, p_value, significance
+
+STATISTICS = {
+    "bumps": r"Test statistic $-\ln\,p_{min}$",
+    "likelihood": r"Test statistic $q_{0}$ of the best peak",
+}
 
 
-def scan_figure(name: str, cut: Mapping[str, Any]) -> Plot:
+def scan_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     """Tomography: each window as a bar over its masses, at its local significance."""
     low, high = np.asarray(cut["scan"]["low"]), np.asarray(cut["scan"]["high"])
     height = np.array([significance(p) for p in cut["scan"]["p"]])
@@ -33,7 +38,7 @@ def scan_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     rest = np.arange(len(low)) != best
     flat = rest & (height == 0)
     raised = rest & ~flat
-    figure, axes = canvas(name, f"{percent(cut['cut'])} quantile cut")
+    figure, axes = canvas(name, cut["label"])
     axes.hlines(height[flat], low[flat], high[flat], color=GREY, lw=2)
     axes.hlines(height[raised], low[raised], high[raised], color=BLUE, lw=2.4, alpha=0.75)
     axes.hlines(height[best], low[best], high[best], color=ORANGE, lw=5)
@@ -41,7 +46,7 @@ def scan_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     axes.set_xlim(edges[0], edges[-1])
     top = max(3.0, height.max()) * 1.06
     axes.set_ylim(-0.03 * top, top)
-    axes.set(xlabel=r"$m_{jj}$ [GeV]", ylabel=r"Local significance [$\sigma$]")
+    axes.set(xlabel=f"{observable} [GeV]", ylabel=r"Local significance [$\sigma$]")
     said = gev(window["low"], window["high"])
     local = cut["local"]
     legend(
@@ -52,20 +57,20 @@ def scan_figure(name: str, cut: Mapping[str, Any]) -> Plot:
         handlelength=1.2, handleheight=0.4,
     )  # fmt: skip
     return saved(
-        figure, f"scan-{cut['cut']}", "cuts",
+        figure, f"scan-{cut['key']}", "cuts",
         "Every window of the scan as a bar over its masses, at its local significance; windows"
         " without an excess lie at zero (grey). Local: without the look-elsewhere effect.",
-        f"Local significance of {len(low)} windows over dijet mass; the highest is {said} at"
+        f"Local significance of {len(low)} windows over mass; the highest is {said} at"
         f" {local['significance']:.1f} standard deviations.",
-        cut=cut["cut"],
+        cut=cut["key"],
     )  # fmt: skip
 
 
-def toys_figure(name: str, cut: Mapping[str, Any]) -> Plot:
+def toys_figure(name: str, cut: Mapping[str, Any], statistic: str) -> Plot:
     """The test statistic in pseudo-experiments, and in the data."""
     toys, overall = cut["toys"], cut["global"]
     counts, edges = np.asarray(toys["counts"]), np.asarray(toys["edges"])
-    figure, axes = canvas(name, f"{percent(cut['cut'])} quantile cut")
+    figure, axes = canvas(name, cut["label"])
     filled(axes, counts, edges, f"{overall['toys']} pseudo-experiments")
     axes.set_yscale("log")
     axes.set_ylim(0.5, 2.0 * max(counts.max(), 1))
@@ -73,14 +78,14 @@ def toys_figure(name: str, cut: Mapping[str, Any]) -> Plot:
     top = 1.2 * max(counts.max(), 1)
     axes.vlines(toys["statistic"], 0.5, top, color=RED, lw=2.4, label="Data")
     axes.plot([toys["statistic"]], [0.62], marker="v", color=RED, ms=11, ls="", clip_on=False)
-    axes.set(xlabel=r"Test statistic $-\ln\,p_{min}$", ylabel="Pseudo-experiments")
+    axes.set(xlabel=STATISTICS[statistic], ylabel="Pseudo-experiments")
     legend(axes, rows=2)
     return saved(
-        figure, f"toys-{cut['cut']}", "cuts",
-        "Test statistic, −ln of the smallest local p-value, in pseudo-experiments without a"
+        figure, f"toys-{cut['key']}", "cuts",
+        "Test statistic in pseudo-experiments without a"
         f" signal and in the data: {overall['beyond']} of {overall['toys']} reach it, a global"
         f" p {p_value(overall['p'], bound=overall['beyond'] == 0)} for this cut alone.",
         f"Histogram of the test statistic in {overall['toys']} pseudo-experiments; the data have"
         f" {toys['statistic']:.3g}, which {overall['beyond']} of them reach.",
-        cut=cut["cut"],
+        cut=cut["key"],
     )  # fmt: skip

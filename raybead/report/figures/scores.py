@@ -22,6 +22,7 @@ from raybead.report.figures.canvas import (
 )
 from raybead.report.numbers import percent
 from raybead.report.outliers import thresholds_at
+from raybead.report.words import observable_sign
 from raybead.storage import Role
 
 BINS = 50
@@ -65,16 +66,16 @@ def score_figure(content: Content) -> Plot:
 
 def score_mjj_figure(content: Content) -> Plot:
     """Scores against m_jj of the search sample, with the threshold of every cut."""
-    table = content.scores["search"]
-    mjj, score = table.column("mjj").to_numpy(), table.column("score").to_numpy()
-    kept = np.isfinite(mjj) & np.isfinite(score)
-    mjj, score, weight = mjj[kept], score[kept], table.column("weight").to_numpy()[kept]
-    window = content.best_cut["histogram"]["edges"]
-    reach = np.quantile(mjj, [0.0005, 0.9995])
+    table, column = content.scores["search"], content.result["observable"]
+    mass, score = table.column(column).to_numpy(), table.column("score").to_numpy()
+    kept = np.isfinite(mass) & np.isfinite(score)
+    mass, score, weight = mass[kept], score[kept], table.column("weight").to_numpy()[kept]
+    window = content.own_cuts[0]["histogram"]["edges"]
+    reach = np.quantile(mass, [0.0005, 0.9995])
     x_edges = np.linspace(min(reach[0], window[0]), max(reach[1], window[-1]), 71)
     low, high = np.quantile(score, [0.0005, 0.9995])
     y_edges = np.linspace(low, max(high, low + 1e-6), 61)
-    sums = np.histogram2d(mjj, score, [x_edges, y_edges], weights=weight)[0].T
+    sums = np.histogram2d(mass, score, [x_edges, y_edges], weights=weight)[0].T
     weighted = not (weight == 1).all()
     # What one event weighs; but for a few light ones, which would take all the colours.
     one = float(np.quantile(weight[weight > 0], 0.01))
@@ -86,7 +87,7 @@ def score_mjj_figure(content: Content) -> Plot:
         norm=LogNorm(vmin=0.35 * one, vmax=max(sums.max(), 2 * one)), rasterized=True,
     )  # fmt: skip
     along = np.linspace(window[0], window[-1], 200)
-    for number, cut in enumerate(content.result["cuts"]):
+    for number, cut in enumerate(content.own_cuts):
         color, dashes = CURVES[number % len(CURVES)]
         curves = thresholds_at(cut["thresholds"], along)
         for fold, curve in enumerate(curves):
@@ -97,19 +98,19 @@ def score_mjj_figure(content: Content) -> Plot:
         axes.axvline(end, color=BLACK, lw=0.8, ls=":")
     axes.set_xlim(x_edges[0], x_edges[-1])
     axes.set_ylim(y_edges[0], y_edges[-1])
-    axes.set(xlabel=r"$m_{jj}$ [GeV]", ylabel="Event score")
+    axes.set(xlabel=f"{observable_sign(column)} [GeV]", ylabel="Event score")
     label = "Summed weight a bin" if weighted else "Events a bin"
     bar = figure.colorbar(mesh, ax=axes, label=label, pad=0.02, format="%g")
     bar.ax.set_ylim(bottom=one)
-    columns = min(3, len(content.result["cuts"]))
-    legend(axes, rows=-(-len(content.result["cuts"]) // columns), columns=columns)
-    folds = len(content.best_cut["thresholds"])
+    columns = min(3, len(content.own_cuts))
+    legend(axes, rows=-(-len(content.own_cuts) // columns), columns=columns)
+    folds = len(content.own_cuts[0]["thresholds"])
     return saved(
         figure, "score-mjj", "scores",
-        "Event score against dijet mass in the search sample, and the threshold of every cut."
+        "Event score against mass in the search sample, and the threshold of every cut."
         + (f" Thresholds were fitted in {folds} folds, one thin line each." if folds > 1 else "")
         + " The hunt takes place between the dotted lines.",
-        "Two-dimensional histogram of event score and dijet mass with"
+        "Two-dimensional histogram of event score and mass with"
         f" {len(content.result['cuts'])} threshold curves.",
     )  # fmt: skip
 

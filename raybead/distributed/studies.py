@@ -1,0 +1,125 @@
+"""Studies of the hunt itself as Ray tasks: its calibration without a signal, its reach with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+
+from raybead.config import Calibrate, Hunt, Job
+from raybead.distributed.hunt import scores_of
+from raybead.distributed.stream import Tick, result_of, told
+from raybead.hunt import Scores
+from raybead.hunt.studies import Material, Point, false_alarm, recovered, summed_up
+from raybead.storage import Folder
+
+RESULT = "result.json"
+SETS_A_TASK = 5
+
+
+def calibrate(
+    scores: Folder, hunt: Hunt, config: Calibrate, seed: int, folder: Folder, tick: Tick
+) -> dict[str, Any]:
+    """Hunt on pseudo-data without a signal, and write ``result.json``.
+
+    Args:
+        scores: event scores of both samples.
+        hunt: that is calibrated.
+        config: how many sets, and of what.
+        seed: of the sets.
+        folder: that the result goes to.
+        tick: told of sets done.
+
+    Raises:
+        HuntError: the samples don't allow it.
+    """
+    material = _material.remote(scores, hunt, config)
+    facts = result_of(_facts.remote(material))
+    tasks = [
+        _alarms.remote(material, config.toys, seed, numbers)
+        for numbers in _shared_out(config.sets)
+    ]
+    found = [one for part in _in_order(tasks, tick, "batches of hunts") for one in part]
+    result = {**facts, "toys": config.toys, **summed_up(found)}
+    folder.write_json(RESULT, result)
+    return result
+
+
+def reach(scores: Folder, job: Job, folder: Folder, tick: Tick) -> dict[str, Any]:
+    """Hunt on pseudo-data with signals of every mass and strength; see :func:`calibrate`."""
+    material = _material.remote(scores, job.hunt, job.calibrate, job.reach.signal == "truth")
+    facts = result_of(_facts.remote(material))
+    asked = [(mass, s) for mass in job.reach.masses for s in job.reach.strengths]
+    tasks = [
+        _recoveries.remote(
+            material, job.reach, job.calibrate.toys, (job.seed, place), *point, sets
+        )
+        for place, point in enumerate(asked)
+        for sets in _shared_out(job.reach.sets)
+    ]
+    parts = list(_in_order(tasks, tick, "batches of hunts"))
+    each = len(parts) // len(asked)
+    points = [
+        Point.of(
+            mass, strength, [one for part in parts[k * each : (k + 1) * each] for one in part]
+        )
+        for k, (mass, strength) in enumerate(asked)
+    ]
+    result = {
+        **facts,
+        "sets": job.reach.sets,
+        "signal": job.reach.signal,
+        "efficiency": job.reach.efficiency,
+        "cut": job.hunt.cuts[0],
+        "points": [point.as_dict() for point in points],
+    }
+    folder.write_json(RESULT, result)
+    return result
+
+
+def _shared_out(sets: int) -> list[range]:
+    return [range(i, min(i + SETS_A_TASK, sets)) for i in range(0, sets, SETS_A_TASK)]
+
+
+def _in_order(tasks: list[Any], tick: Tick, remark: str) -> Iterator[Any]:
+    waiting, total = list(tasks), len(tasks)
+    while waiting:
+        _, waiting = ray.wait(waiting, num_returns=1)
+        tick(total - len(waiting), total, remark)
+    for task in tasks:
+        yield result_of(task)
+
+
+@ray.remote
+@told
+def _material(scores: Folder, hunt: Hunt, config: Calibrate, signal: bool = False) -> Any:
+    return Material.of(scores_of("", scores, hunt, signal=signal), hunt, config)
+
+
+@ray.remote
+@told
+def _facts(material: Any) -> Any:
+    return material.facts() if isinstance(material, Material) else material
+
+
+@ray.remote
+@told
+def _alarms(material: Material, toys: int, seed: int, numbers: range) -> Any:
+    return [false_alarm(material, toys, (seed, number)) for number in numbers]
+
+
+@ray.remote
+@told
+def _recoveries(
+    material: Material,
+    reach: Any,
+    toys: int,
+    seed: tuple[int, int],
+    mass: float,
+    strength: float,
+    numbers: range,
+) -> Any:
+    return [
+        recovered(material, reach, mass, strength, toys, (*seed, number)) for number in numbers
+    ]

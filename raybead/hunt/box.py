@@ -1,0 +1,321 @@
+"""A search sample and all looks at it: every cut of every model's score.
+
+Axes: E events, L looks, M bins, N pseudo-experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raybead.config import Hunt
+from raybead.errors import HuntError
+from raybead.hunt.background import (
+    Background,
+    Dijet,
+    Events,
+    NonOutliers,
+    RatioPolynomial,
+    predict,
+)
+from raybead.hunt.binning import Array, edges_of
+from raybead.hunt.histogram import Histogram
+from raybead.hunt.sample import Sample
+from raybead.hunt.scan import (
+    BumpHunt,
+    GaussianPeak,
+    LikelihoodScan,
+    PeakModel,
+    SimulatedPeak,
+    Templates,
+    Upcrossings,
+    Windows,
+)
+from raybead.hunt.selection import Selection, select
+from raybead.hunt.toys import Look, Null, Permutation, Spectra, Thinned, observed_statistics
+from raybead.hunt.weights import shared_weight
+
+TRIALS = 300
+"""Pseudo-experiments for the number of a peak's chances, whose mean they tell to some 5 %."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One run's scores of both samples."""
+
+    run: str
+    search: Sample
+    background: Sample
+    signal: Sample | None = None
+    """The search sample's signal events, where the job asks for the shape of a simulated one."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One cut of one run's score: who passes, and what background predicts of them."""
+
+    run: str
+    selection: Selection
+    """Of the events of the mass window."""
+    outliers: Histogram
+    others: Histogram
+    background: Background
+    peaks: Templates
+    """Of the signal that is looked for."""
+    leak: float
+    """The signal's ratio of others to outliers; 0 where it isn't known."""
+
+    def peak_model(self, templates: Templates | None = None) -> PeakModel:
+        """The likelihood of a peak among these outliers."""
+        return self.likelihood(templates).model(
+            self.outliers, self.others, self.background.expected
+        )
+
+    def look(self, config: Hunt, supported: NDArray[np.bool_]) -> Look:
+        """How pseudo-experiments of this cut become numbers."""
+        if config.statistic == "likelihood":
+            return Look(self.background, self.likelihood())
+        return Look(self.background, bump_hunt(config, supported))
+
+    def likelihood(self, templates: Templates | None = None) -> LikelihoodScan:
+        """The scan for a peak that goes with the background."""
+        templates = self.peaks if templates is None else templates
+        match self.background:
+            case NonOutliers():
+                return LikelihoodScan(templates, leak=self.leak)
+            case Dijet() as dijet:
+                return LikelihoodScan(templates, family=dijet.family)
+            case _:
+                return LikelihoodScan(templates, fixed=True)
+
+
+@dataclass(frozen=True)
+class Box:
+    """One search sample within the mass window, and the looks at it."""
+
+    edges: Array
+    inside: Sample
+    """Events of the window; their scores are the first run's."""
+    place: NDArray[np.int64]
+    """[E] bin of each."""
+    every: Histogram
+    cuts: tuple[Cut, ...]
+    refused: tuple[str, ...]
+    """Cuts that can't be hunted at, with their reasons."""
+    n_search: float
+    n_window: float
+    unit: float
+    """What histograms are in units of: the weight that all events share, so that they are counts;
+    1 where weights differ."""
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Of masses [GeV]."""
+        return float(self.edges[0]), float(self.edges[-1])
+
+    @property
+    def flags(self) -> NDArray[np.bool_]:
+        """[E, L] whether an event is an outlier of a cut."""
+        return np.stack([cut.selection.outlier for cut in self.cuts], axis=1)
+
+    @property
+    def supported(self) -> NDArray[np.bool_]:
+        """[M] bins that hold events."""
+        return np.bincount(self.place, minlength=len(self.edges) - 1) > 0
+
+    def looks(self, config: Hunt) -> tuple[Look, ...]:
+        """How spectra of every cut become numbers."""
+        return tuple(cut.look(config, self.supported) for cut in self.cuts)
+
+    def null(self) -> Null:
+        """What pseudo-experiments of all cuts are drawn from."""
+        backgrounds = [cut.background for cut in self.cuts]
+        if all(isinstance(background, NonOutliers) for background in backgrounds):
+            counted = self.every.are_counts
+            weight = None if counted else self.inside.weight
+            return Permutation(self.place, self.flags, len(self.edges) - 1, weight)
+        runs = [cut.run for cut in self.cuts]
+        chains = tuple(
+            tuple(k for k, run in enumerate(runs) if run == name) for name in dict.fromkeys(runs)
+        )
+        if not self.every.are_counts:
+            weights = tuple(background.per_event for background in backgrounds)
+            expected = tuple(background.expected for background in backgrounds)
+            return Thinned(expected, chains, per_event=weights)
+        # A ratio's toys need the others, too, and can't have more outliers than events.
+        ratio = any(isinstance(background, RatioPolynomial) for background in backgrounds)
+        every = self.every.sums.astype(np.int64) if ratio else None
+        expected = tuple(
+            background.expected if every is None else np.minimum(background.expected, every)
+            for background in backgrounds
+        )
+        return Thinned(expected, chains, every)
+
+    def data(self) -> Spectra:
+        """Outliers and others of every cut, [1, M]."""
+        return tuple((_row(cut.outliers), _row(cut.others)) for cut in self.cuts)
+
+    def observed(self, config: Hunt) -> Array:
+        """[L] test statistics of the data."""
+        return observed_statistics(self.null(), self.looks(config), self.data())
+
+
+def prepare_box(runs: Sequence[Scores], config: Hunt) -> Box:
+    """Select outliers at every cut of every run's score, and predict them.
+
+    Thresholds are fitted and applied within the mass window alone: what lies outside has no part
+    in the hunt.
+
+    Args:
+        runs: with the same events in their search samples.
+        config: of the hunt.
+
+    Raises:
+        HuntError: no cut can be hunted at, or the window holds no events or too few bins.
+    """
+    edges = edges_of(config)
+    window = (float(edges[0]), float(edges[-1]))
+    search = runs[0].search
+    inside = search.within(window)
+    if len(inside) == 0:
+        raise HuntError(
+            f"no event of the search sample has {window[0]:.0f} <= {config.observable} <"
+            f" {window[1]:.0f} GeV"
+        )
+    unit = shared_weight(inside.weight)
+    place = np.searchsorted(edges, inside.mass, side="right") - 1
+    cuts: list[Cut] = []
+    refused: list[str] = []
+    for run in runs:
+        selections, faults = select(run.search.within(window), run.background.within(window), config)
+        refused += [fault if len(runs) == 1 else f"{fault} ({run.run})" for fault in faults]
+        for selection in selections:
+            try:
+                cuts.append(_cut(run, selection, edges, inside, unit, config))
+            except HuntError as error:
+                said = f"cut {selection.quantile:g}: {error}"
+                refused.append(said if len(runs) == 1 else f"{said} ({run.run})")
+    if not cuts:
+        raise HuntError(refused[0])
+    return Box(
+        edges=edges,
+        inside=inside,
+        place=place,
+        every=Histogram.of(inside.mass, None if unit is not None else inside.weight, edges),
+        cuts=tuple(cuts),
+        refused=tuple(refused),
+        n_search=search.total,
+        n_window=inside.total,
+        unit=1.0 if unit is None else unit,
+    )
+
+
+def bump_hunt(config: Hunt, supported: NDArray[np.bool_]) -> BumpHunt:
+    """The scan that a job asks for, of bins that are supported or not [M]."""
+    windows = Windows.of(len(supported), config.widths)
+    return BumpHunt(windows, config.direction, config.sidebands, supported=supported)
+
+
+def _cut(
+    run: Scores,
+    selection: Selection,
+    edges: Array,
+    inside: Sample,
+    unit: float | None,
+    config: Hunt,
+) -> Cut:
+    outliers, others = (
+        Histogram.of(part.mass, part.weight if unit is None else None, edges)
+        for part in (inside.select(selection.outlier), inside.select(~selection.outlier))
+    )
+    events = None if unit is not None else Events(
+        np.searchsorted(edges, inside.mass, side="right") - 1,
+        inside.weight,
+        int(selection.outlier.sum()),
+    )  # fmt: skip
+    templates, leak = _signal(run, selection, edges, config)
+    return Cut(
+        run=run.run,
+        selection=selection,
+        outliers=outliers,
+        others=others,
+        background=predict(outliers, others, events, edges, config),
+        peaks=templates,
+        leak=leak,
+    )
+
+
+def _signal(
+    run: Scores, selection: Selection, edges: Array, config: Hunt
+) -> tuple[Templates, float]:
+    """The peak that is looked for, and the signal's ratio of others to outliers."""
+    shape = config.signal
+    if shape.shape == "gaussian":
+        return Templates.over(edges, GaussianPeak(shape.width), shape.masses), 0.0
+    if run.signal is None:
+        raise HuntError(
+            "hunt.signal.shape = 'sample': the search sample holds no events of known signal"
+        )
+    passing = selection.passes(run.signal)
+    peak = SimulatedPeak.of(run.signal.mass[passing], run.signal.weight[passing])
+    efficiency = run.signal.weight[passing].sum() / run.signal.weight.sum()
+    return Templates.over(edges, peak, shape.masses), float(1 / efficiency - 1)
+
+
+def _row(histogram: Histogram) -> Histogram:
+    return Histogram(histogram.sums[None], histogram.squares[None])
+
+
+def boxes_of(runs: Sequence[Scores], config: Hunt) -> list[Box]:
+    """Runs by the search sample that they score, the first run's first.
+
+    Runs of the same events are looks at one sample, whose fluctuations they share; runs of other
+    events have fluctuations of their own.
+
+    Raises:
+        HuntError: two runs have some events in common and not all, so that they are neither; or
+            nothing can be hunted in.
+    """
+    groups: list[list[Scores]] = []
+    for run in runs:
+        for group in groups:
+            if _same_events(group[0].search, run.search):
+                group.append(run)
+                break
+            if (shared := _shared_events(group[0].search, run.search)) > 0:
+                raise HuntError(
+                    f"hunt.runs: {shared} events of {run.run} are also {group[0].run}'s, but not"
+                    " all: hunt in the same search sample, or in others without common events"
+                )
+        else:
+            groups.append([run])
+    return [prepare_box(group, config) for group in groups]
+
+
+def _same_events(one: Sample, other: Sample) -> bool:
+    return np.array_equal(one.event, other.event) and np.allclose(one.mass, other.mass, rtol=1e-6)
+
+
+def _shared_events(one: Sample, other: Sample) -> int:
+    """Events of equal number and mass: those of different samples share numbers alone."""
+    _, mine, theirs = np.intersect1d(
+        one.event, other.event, assume_unique=True, return_indices=True
+    )
+    return int(np.sum(np.isclose(one.mass[mine], other.mass[theirs], rtol=1e-6)))
+
+
+def trials_of(box: Box, config: Hunt, seed: tuple[int, ...]) -> list[Upcrossings | None]:
+    """How often the likelihood of a peak comes up by chance in each cut's scan.
+
+    None for a cut in which no peak can be fitted.
+    """
+    spectra = box.null().draw(np.random.default_rng(seed), TRIALS)
+    crossings: list[Upcrossings | None] = []
+    for cut, (outliers, others) in zip(box.cuts, spectra, strict=True):
+        scan = cut.likelihood()
+        expected = cut.background.refit(outliers, others)
+        crossings.append(Upcrossings.of(scan.curves(outliers, others, expected)))
+    return crossings

@@ -1,0 +1,209 @@
+"""The whole hunt on pseudo-data: without a signal, and with one that was put in.
+
+Axes: E events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from raybead.config import Calibrate, Hunt, Reach
+from raybead.errors import HuntError
+from raybead.hunt.box import Box, Scores, bump_hunt, prepare_box
+from raybead.hunt.limits import limits
+from raybead.hunt.pseudo import PseudoData, Uniformity, inject
+from raybead.hunt.sample import Sample
+from raybead.hunt.scan import GaussianPeak, Templates, scan
+from raybead.hunt.toys import combine, interval, significance_of, statistics
+
+FOUND = 0.01
+"""Global p-value below which a signal counts as found."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What pseudo-data are made of, and how they are hunted in."""
+
+    pseudo: PseudoData
+    background: Sample
+    """That thresholds are fitted on, where the job says so."""
+    signal: Sample | None
+    hunt: Hunt
+    events: int
+    """Of a set."""
+    facts: dict[str, Any]
+    """Told with the result."""
+
+    @classmethod
+    def of(cls, scores: Scores, hunt: Hunt, config: Calibrate) -> Material:
+        """Pseudo-data of a run's scores.
+
+        Raises:
+            HuntError: the sample is too small.
+        """
+        background = scores.background
+        source = background if config.sample == "background" else scores.search
+        if hunt.threshold_fit == "background" and config.sample == "background":
+            # Thresholds of the very events that pseudo-data are made of would fit too well.
+            half = source.event % 2 == 0
+            source, background = source.select(half), background.select(~half)
+        events = len(scores.search) if config.events is None else config.events
+        pseudo = PseudoData.of(source, config.method, events, config.sets)
+        facts = {
+            "sets": config.sets,
+            "events": events,
+            "sample": config.sample,
+            "method": config.method,
+        }
+        return cls(pseudo, background, scores.signal, hunt, events, facts)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One hunt."""
+
+    p: float
+    """Global; 1 where nothing could be hunted at."""
+    per_cut: tuple[float, ...]
+    low: float
+    """Of the most significant window [GeV]"""
+    high: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a hunt made of a signal that was put in."""
+
+    outcome: Outcome
+    passing: int
+    """Signal events that pass the first cut, in the mass window."""
+    fitted: float
+    error: float
+    limit: float
+    """Upper, 95 %."""
+
+
+def hunt_once(box: Box, config: Hunt, toys: int, seed: tuple[int, ...]) -> Outcome:
+    """Hunt in a box with so many pseudo-experiments."""
+    observed = box.observed(config)
+    found = combine(observed, statistics(box.null(), box.looks(config), toys, seed))
+    best = box.cuts[found.best]
+    bumps = bump_hunt(config, box.supported)
+    (outliers, others) = box.data()[found.best]
+    p_W = bumps.local_p(outliers, best.background.expected[None], others)
+    window = int(bumps.best(p_W)[0])
+    return Outcome(
+        found.overall.p,
+        tuple(one.p for one in found.per_look),
+        float(box.edges[bumps.windows.start[window]]),
+        float(box.edges[bumps.windows.stop[window]]),
+    )
+
+
+def false_alarm(material: Material, toys: int, seed: tuple[int, ...]) -> Outcome:
+    """Hunt in one set of pseudo-data without a signal; the last of the seed is its number."""
+    rng = np.random.default_rng(seed)
+    pseudo = material.pseudo.draw(rng, seed[-1])
+    box = prepare_box([Scores("", pseudo, material.background)], material.hunt)
+    return hunt_once(box, material.hunt, toys, (*seed, 1))
+
+
+def recovered(
+    material: Material,
+    config: Reach,
+    mass: float,
+    strength: float,
+    toys: int,
+    seed: tuple[int, ...],
+) -> Recovery:
+    """Put a signal into one set, hunt, and fit a peak of its mass at the first cut."""
+    rng = np.random.default_rng(seed)
+    pseudo = material.pseudo.draw(rng, seed[-1])
+    n_signal = round(strength * len(pseudo))
+    if config.signal == "truth" and (material.signal is None or len(material.signal) == 0):
+        raise HuntError("reach.signal = 'truth': no event of the search sample is known as signal")
+    donors = material.signal if config.signal == "truth" else None
+    both = inject(pseudo, n_signal, mass, config.width, rng, config.efficiency, donors)
+    box = prepare_box([Scores("", both, material.background)], material.hunt)
+    outcome = hunt_once(box, material.hunt, toys, (*seed, 1))
+    cut = box.cuts[0]
+    # The signal's events come last, and are numbered so.
+    signal = box.inside.event >= both.event[len(pseudo)] if n_signal else np.zeros(1, dtype=bool)
+    passing = int(np.sum(cut.selection.outlier & signal)) if n_signal else 0
+    model = cut.peak_model(
+        Templates(GaussianPeak(config.width), box.edges, np.array([mass], dtype=np.float64))
+    )
+    found, limit = scan(model), limits(model)
+    return Recovery(
+        outcome,
+        passing,
+        found.signal[0],
+        (found.error_low[0] + found.error_high[0]) / 2,
+        limit.observed[0],
+    )
+
+
+def summed_up(found: Sequence[Outcome]) -> dict[str, Any]:
+    """All sets of a calibration, as JSON."""
+    p = np.array([one.p for one in found])
+    return {"p": p.tolist(), "summary": asdict(Uniformity.of(p))}
+
+
+@dataclass(frozen=True)
+class Point:
+    """All sets of one mass and strength."""
+
+    mass: float
+    strength: float
+    found: float
+    """Share of hunts with a global p-value below 0.01; its 68 % interval follows."""
+    found_low: float
+    found_high: float
+    median_z: float
+    """Global."""
+    covered: float
+    """Share of hunts whose most significant window holds the mass."""
+    injected: float
+    """Signal events that pass the first cut, mean."""
+    fitted: float
+    fitted_error: float
+    """Of the mean."""
+    pull: float
+    """Mean of (fitted - injected) / error."""
+    pull_width: float
+    limit_covers: float
+    """Share of 95 % limits that lie above what was injected."""
+
+    @classmethod
+    def of(cls, mass: float, strength: float, found: Sequence[Recovery]) -> Point:
+        """Of the sets' recoveries."""
+        p = np.array([one.outcome.p for one in found])
+        fitted, error, passing = (
+            np.array([getattr(one, name) for one in found], dtype=np.float64)
+            for name in ("fitted", "error", "passing")
+        )
+        pull = (fitted - passing) / np.maximum(error, 1e-9)
+        hits = int(np.sum(p < FOUND))
+        low, high = interval(hits, len(p))
+        return cls(
+            mass=mass,
+            strength=strength,
+            found=hits / len(p),
+            found_low=low,
+            found_high=high,
+            median_z=significance_of(float(np.median(p))),
+            covered=float(np.mean([one.outcome.low <= mass <= one.outcome.high for one in found])),
+            injected=float(passing.mean()),
+            fitted=float(fitted.mean()),
+            fitted_error=float(fitted.std(ddof=1) / np.sqrt(len(p))),
+            pull=float(pull.mean()),
+            pull_width=float(pull.std(ddof=1)),
+            limit_covers=float(np.mean([one.limit >= one.passing for one in found])),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
