@@ -1,5 +1,5 @@
 """Looking for a bump: test statistics of a spectrum against its prediction."""
 
-from raybead.hunt.scan.bumps import Windows, local_p, test_statistic
+from raybead.hunt.scan.bumps import BumpHunt, Windows, local_p, test_statistic
 
-__all__ = ["Windows", "local_p", "test_statistic"]
+__all__ = ["BumpHunt", "Windows", "local_p", "test_statistic"]

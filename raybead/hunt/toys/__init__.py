@@ -1,5 +1,30 @@
 """Pseudo-experiments, and the p-values that they give."""
 
-from raybead.hunt.toys.ensemble import CHUNK, GlobalP, significance_of, toy_statistics
+from raybead.hunt.toys.ensemble import CHUNK, observed_statistics, statistics, toy_statistics
+from raybead.hunt.toys.global_p import Combined, GlobalP, combine, significance_of
+from raybead.hunt.toys.null import Look, Null, Spectra, Statistic
+from raybead.hunt.toys.permutation import Permutation
+from raybead.hunt.toys.poisson import Poisson
+from raybead.hunt.toys.stopping import enough, schedule, until
+from raybead.hunt.toys.thinned import Thinned
 
-__all__ = ["CHUNK", "GlobalP", "significance_of", "toy_statistics"]
+__all__ = [
+    "CHUNK",
+    "Combined",
+    "GlobalP",
+    "Look",
+    "Null",
+    "Permutation",
+    "Poisson",
+    "Spectra",
+    "Statistic",
+    "Thinned",
+    "combine",
+    "enough",
+    "observed_statistics",
+    "schedule",
+    "significance_of",
+    "statistics",
+    "toy_statistics",
+    "until",
+]
