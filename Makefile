@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting clean
 
 setup: $(READY)
 
 # torch comes first and by itself: left to a range, pip may take gigabytes of CUDA instead.
-$(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/_pairs_kernel.h
+$(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/_pairs_kernel.h raybead/hunt/toys/_toys.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(TORCH)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
@@ -45,6 +45,9 @@ bench: $(READY)
 
 physics: $(READY)
 	$(BIN)/python tests/benchmarks/physics.py
+
+hunting: $(READY)
+	$(BIN)/python tests/benchmarks/hunting.py
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py

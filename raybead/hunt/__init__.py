@@ -1,35 +1,36 @@
-"""Selection, background, scan, toys: from event scores to a significance."""
+"""Selection, background, scan, toys: from event scores to a significance, and what it is worth."""
 
-from raybead.hunt.background import NonOutliers, RatioPolynomial, predict
-from raybead.hunt.binning import DIJET_EDGES, edges_within
+from raybead.hunt.binning import DIJET_EDGES, edges_of
+from raybead.hunt.box import Box, Cut, Scores, boxes_of, prepare_box, trials_of
 from raybead.hunt.evaluation import evaluate
 from raybead.hunt.histogram import Histogram
-from raybead.hunt.hunt import Prepared, conclude, conclude_cut, prepare_cut
+from raybead.hunt.result import conclude, describe_cut, key_of
 from raybead.hunt.sample import Sample
-from raybead.hunt.scan import Windows, local_p, test_statistic
-from raybead.hunt.selection import Threshold, fit_threshold, select_outliers
-from raybead.hunt.toys import CHUNK, GlobalP, toy_statistics
+from raybead.hunt.selection import Threshold, fit_threshold
+from raybead.hunt.studies import hunt_once
+from raybead.hunt.toys import CHUNK, GlobalP, combine, statistics, until
 
 __all__ = [
     "CHUNK",
     "DIJET_EDGES",
+    "Box",
+    "Cut",
     "GlobalP",
     "Histogram",
-    "NonOutliers",
-    "Prepared",
-    "RatioPolynomial",
     "Sample",
+    "Scores",
     "Threshold",
-    "Windows",
+    "boxes_of",
+    "combine",
     "conclude",
-    "conclude_cut",
-    "edges_within",
+    "describe_cut",
+    "edges_of",
     "evaluate",
     "fit_threshold",
-    "local_p",
-    "predict",
-    "prepare_cut",
-    "select_outliers",
-    "test_statistic",
-    "toy_statistics",
+    "hunt_once",
+    "key_of",
+    "prepare_box",
+    "statistics",
+    "trials_of",
+    "until",
 ]

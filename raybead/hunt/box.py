@@ -190,14 +190,17 @@ def prepare_box(runs: Sequence[Scores], config: Hunt) -> Box:
     cuts: list[Cut] = []
     refused: list[str] = []
     for run in runs:
-        selections, faults = select(run.search.within(window), run.background.within(window), config)
-        refused += [fault if len(runs) == 1 else f"{fault} ({run.run})" for fault in faults]
-        for selection in selections:
+        whose = "" if len(runs) == 1 else f" ({run.run})"
+        quantiles = tuple(sorted(config.cuts))
+        within = (run.search.within(window), run.background.within(window))
+        for quantile, found in zip(quantiles, select(*within, config, quantiles), strict=True):
             try:
-                cuts.append(_cut(run, selection, edges, inside, unit, config))
+                if isinstance(found, HuntError):
+                    raise found
+                cuts.append(_cut(run, found, edges, inside, unit, config))
             except HuntError as error:
-                said = f"cut {selection.quantile:g}: {error}"
-                refused.append(said if len(runs) == 1 else f"{said} ({run.run})")
+                named = str(error).startswith("cut ")
+                refused.append(f"{error if named else f'cut {quantile:g}: {error}'}{whose}")
     if not cuts:
         raise HuntError(refused[0])
     return Box(

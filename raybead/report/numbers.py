@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
+from typing import Any
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -50,6 +52,12 @@ def with_error(value: float, error: float) -> str:
         return f"{value:.3g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f}{GLUE}±{GLUE}{error:.{decimals}f}".replace("-", "−")
+
+
+def mass(best: Mapping[str, Any]) -> str:
+    """A fitted mass [GeV] with its error, the mean of both sides, as far as they are known."""
+    errors = [best[side] for side in ("mass_low", "mass_high") if best[side] is not None]
+    return with_error(best["mass"], sum(errors) / len(errors) if errors else 0.0)
 
 
 def significance(p: float) -> float:

@@ -65,6 +65,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         bare=lambda relation: relation.removeprefix(f"={numbers.GLUE}"),
         pm=lambda pair: numbers.with_error(*pair),
         percent=numbers.percent,
+        mass=numbers.mass,
         events=numbers.events,
         thousands=numbers.thousands,
     )

@@ -22,6 +22,7 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
+from raybead.report.numbers import mass as mass_with_error
 from raybead.report.numbers import percent, with_error
 
 ONE_SIGMA, TWO_SIGMA = "#607641", "#f5bb54"
@@ -32,7 +33,7 @@ def peak_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     """Fitted yield of a peak at every mass; below, its local significance."""
     peak = cut["peak"]
     mass = np.asarray(peak["masses"])
-    fitted, low, high = (np.asarray(peak[key]) for key in ("yield", "error_low", "error_high"))
+    fitted, low, high = (np.asarray(peak[key]) for key in ("signal", "error_low", "error_high"))
     best = peak["best"]
     figure, axes, below = canvas_with_pulls(name, cut["label"])
     axes.fill_between(mass, fitted - low, fitted + high, color=BLUE, alpha=0.3, lw=0)
@@ -42,8 +43,8 @@ def peak_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
         panel.axvline(best["mass"], color=ORANGE, lw=1.6, ls="--")
     axes.set_xlim(mass[0], mass[-1])
     axes.set_ylabel("Fitted signal events")
-    at = with_error(best["mass"], best["mass_error"])
-    number = with_error(best["yield"], (best["error_low"] + best["error_high"]) / 2)
+    at = mass_with_error(best)
+    number = with_error(best["signal"], (best["error_low"] + best["error_high"]) / 2)
     legend(
         axes, rows=3,
         handles=[(Patch(color=BLUE, alpha=0.3), Line2D([], [], color=BLUE)),
