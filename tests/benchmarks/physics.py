@@ -57,6 +57,8 @@ SAMPLES = {
     "4.2 TeV": (PER_SEARCH, 307, SIGNAL, Resonance(mass=4200, mass_x=700, mass_y=250)),
 }
 FILES = {"background": "background.h5", "3.5 TeV": "w3500.h5", "4.2 TeV": "w4200.h5"}
+DRAWN = {"roc", "precision_recall", "improvement"}
+"""Curves of an evaluation."""
 BEST = {"pt_power": 1.5}
 BEGIN, END = "<!-- made by make physics -->", "<!-- end -->"
 LENGTH = {"kind": "distance", "columns": ["pt_deta", "pt_dphi"]}
@@ -193,7 +195,7 @@ def measured(setting: Setting) -> dict[str, Any]:
         evaluation = evaluate(scores, (*SCORED, "angularity"))
         assert evaluation is not None
         found[name] = {
-            name: {key: value for key, value in curve.items() if key != "roc"}
+            name: {key: value for key, value in curve.items() if key not in DRAWN}
             for name, curve in evaluation["scores"].items()
         }
     return found

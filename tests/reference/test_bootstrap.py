@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from slow_rates import fpr_by_hand
 
 from raybead.hunt import evaluate
 from raybead.hunt.evaluation.bootstrap import draws, replicas_for, replicate
@@ -33,7 +34,8 @@ def by_hand(truth, value, weight, min_background):
 def test_every_replica_is_that_of_the_slow_loop(n, weighted):
     truth, values = events(n)
     weight = np.random.default_rng(5).lognormal(0, 0.7, n) if weighted else np.ones(n)
-    found = replicate(truth, weight, values, 20, seed=3, replicas=6)
+    levels = np.array([0.05, 0.3, 0.5, 1.0])
+    found = replicate(truth, weight, values, 20, levels=levels, seed=3, replicas=6)
     for r in range(6):
         index = draws(truth, 3, r)
         assert truth[index].sum() == truth.sum()  # each class is drawn by itself
@@ -41,6 +43,11 @@ def test_every_replica_is_that_of_the_slow_loop(n, weighted):
             auc, sic = by_hand(truth[index], value[index], weight[index], 20)
             assert found[name].auc[r] == pytest.approx(auc, rel=1e-12)
             assert found[name].sic[r] == pytest.approx(sic, rel=1e-12)
+            of_replica = truth[index], value[index], weight[index]
+            precision = average_precision_score(*of_replica[:2], sample_weight=of_replica[2])
+            assert found[name].average_precision[r] == pytest.approx(precision, rel=1e-12)
+            rates = [fpr_by_hand(*of_replica, level) for level in levels]
+            np.testing.assert_allclose(found[name].fpr_RL[r], rates, rtol=1e-9, atol=1e-15)
     lead = found["score"].less(found["other"])
     np.testing.assert_array_equal(lead.auc, found["score"].auc - found["other"].auc)
 
