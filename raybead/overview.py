@@ -18,15 +18,19 @@ def show_run(run: Folder, console: Console) -> None:
     """
     if not run.exists(JOB):
         raise RunError(f"{run}: no run in it")
-    stages = [("events/background", "events/search"), ("model",), ("scores",), ("hunt",)]
-    rows = [_stage_row(run, name) for group in stages for name in group]  # type: ignore[arg-type]
-    if _done(run, "emd"):  # a stage of its own, which a hunt doesn't need
-        rows.append(_stage_row(run, "emd"))
+    stages: list[tuple[StageName, ...]] = [
+        ("events/background", "events/search"), ("model",), ("scores",), ("hunt",),
+    ]  # fmt: skip
+    rows = [_stage_row(run, name) for group in stages for name in group]
+    # Stages of their own, which a hunt doesn't need.
+    more: tuple[StageName, ...] = ("calibration", "reach", "emd")
+    rows += [_stage_row(run, name) for name in more if _done(run, name)]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
     if is_current(run, "emd"):
         console.say(f"learned energy mover's distance: {run}/emd/report.html")
     if is_current(run, "hunt"):
         _show_hunt((run / "hunt").read_json("result.json"), console)
+        _show_studies(run, console)
     if is_current(run, "figures") and run.exists("report.html"):
         console.say(f"report: {run}/report.html")
 
@@ -56,8 +60,12 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
             return ", ".join(f"{n} {role} events" for role, n in facts["events"].items())
         case "hunt":
             return (
-                f"global p {p_text(facts['conclusion'])} over {facts['conclusion']['looks']} cuts"
+                f"global p {p_text(facts['conclusion'])} over {facts['conclusion']['looks']} looks"
             )
+        case "calibration":
+            return f"{facts['sets']} hunts without a signal: {facts['summary']['verdict']}"
+        case "reach":
+            return f"{len(facts['points'])} signals put into pseudo-data"
         case "figures":
             return facts["page"]
         case "emd":
@@ -77,7 +85,7 @@ def p_text(found: dict[str, Any]) -> str:
 def _show_hunt(result: dict[str, Any], console: Console) -> None:
     rows = [
         [
-            f"{cut['cut']:g}",
+            cut["key"],
             events(cut["events"]["outliers"]),
             f"{cut['window']['low']:.0f}-{cut['window']['high']:.0f}",
             events(cut["window"]["observed"]),
@@ -110,7 +118,7 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
     console.say(
         f"Most significant: {best['window']['low']:.0f}-{best['window']['high']:.0f} GeV,"
         f" global p {p_text(best)} ({best['significance']:.1f} sigma),"
-        f" {best['looks']} cuts counted"
+        f" {best['looks']} looks counted"
     )
     if result["evaluation"] is not None:
         names = {
@@ -136,6 +144,30 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
                     else f"{-c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}",
                 ]
                 for name, c in result["evaluation"]["scores"].items()
+            ],
+        )
+
+
+def _show_studies(run: Folder, console: Console) -> None:
+    """Whether the hunt is calibrated, and what it would find."""
+    if is_current(run, "calibration"):
+        console.say(stage_facts(run, "calibration")["summary"]["words"])
+    else:
+        console.say("Not calibrated with these settings: raybead calibrate tries it without a signal")
+    if is_current(run, "reach"):
+        console.table(
+            "Signals put into pseudo-data",
+            ["mass [GeV]", "S/B", "global p < 0.01", "at its mass", "passing", "fitted"],
+            [
+                [
+                    f"{point['mass']:.0f}",
+                    f"{100 * point['strength']:g} %",
+                    f"{point['found']:.2f}",
+                    f"{point['covered']:.2f}",
+                    f"{point['injected']:.1f}",
+                    f"{point['fitted']:.1f} +- {point['fitted_error']:.1f}",
+                ]
+                for point in stage_facts(run, "reach")["points"]
             ],
         )
 

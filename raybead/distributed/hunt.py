@@ -17,6 +17,7 @@ from raybead.events import read_parquet, table_bytes
 from raybead.hunt import (
     CHUNK,
     Box,
+    Cuts,
     Sample,
     Scores,
     boxes_of,
@@ -165,14 +166,20 @@ def _conclude(
             )  # fmt: skip
     table = read_parquet(scores.read("search.parquet"), f"{scores}/search.parquet")
     hunted = _outliers(boxes[0], own)
-    flags = {cut["key"]: hunted.column(cut["key"]) for cut in cuts if cut["run"] == own}
+    event = table.column("event").to_numpy()
+    passing = {
+        cut.selection.quantile: np.isin(event, boxes[0].inside.event[cut.selection.outlier])
+        for cut in boxes[0].cuts
+        if cut.run == own
+    }
+    rated = Cuts(boxes[0].edges, passing, config.observable)
     result = {
         "observable": config.observable,
         "statistic": config.statistic,
         "cuts": cuts,
         "refused": [reason for box in boxes for reason in box.refused],
         "conclusion": conclude(cuts, combined),
-        "evaluation": evaluate(table, tuple(SCORED)),
+        "evaluation": evaluate(table, tuple(SCORED), cuts=rated),
     }
     folder.write(OUTLIERS, table_bytes(hunted))
     folder.write_json(RESULT, result)

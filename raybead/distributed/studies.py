@@ -34,21 +34,22 @@ def calibrate(
     Raises:
         HuntError: the samples don't allow it.
     """
-    material = _material.remote(scores, hunt, config)
+    material = _material.remote(scores, hunt, config, seed)
     facts = result_of(_facts.remote(material))
     tasks = [
         _alarms.remote(material, config.toys, seed, numbers)
         for numbers in _shared_out(config.sets)
     ]
     found = [one for part in _in_order(tasks, tick, "batches of hunts") for one in part]
-    result = {**facts, "toys": config.toys, **summed_up(found)}
+    result = {**facts, "toys": config.toys, **summed_up(found, config.toys)}
     folder.write_json(RESULT, result)
     return result
 
 
 def reach(scores: Folder, job: Job, folder: Folder, tick: Tick) -> dict[str, Any]:
     """Hunt on pseudo-data with signals of every mass and strength; see :func:`calibrate`."""
-    material = _material.remote(scores, job.hunt, job.calibrate, job.reach.signal == "truth")
+    told_by_truth = job.reach.signal == "truth"
+    material = _material.remote(scores, job.hunt, job.calibrate, job.seed, told_by_truth, True)
     facts = result_of(_facts.remote(material))
     asked = [(mass, s) for mass in job.reach.masses for s in job.reach.strengths]
     tasks = [
@@ -71,7 +72,7 @@ def reach(scores: Folder, job: Job, folder: Folder, tick: Tick) -> dict[str, Any
         "sets": job.reach.sets,
         "signal": job.reach.signal,
         "efficiency": job.reach.efficiency,
-        "cut": job.hunt.cuts[0],
+        "cut": min(job.hunt.cuts),
         "points": [point.as_dict() for point in points],
     }
     folder.write_json(RESULT, result)
@@ -93,8 +94,12 @@ def _in_order(tasks: list[Any], tick: Tick, remark: str) -> Iterator[Any]:
 
 @ray.remote
 @told
-def _material(scores: Folder, hunt: Hunt, config: Calibrate, signal: bool = False) -> Any:
-    return Material.of(scores_of("", scores, hunt, signal=signal), hunt, config)
+def _material(
+    scores: Folder, hunt: Hunt, config: Calibrate, seed: int, signal: bool = False,
+    injects: bool = False,
+) -> Any:  # fmt: skip
+    found = scores_of("", scores, hunt, signal=signal)
+    return Material.of(found, hunt, config, seed, injects=injects)
 
 
 @ray.remote

@@ -2,7 +2,7 @@
 
 from raybead.hunt.binning import DIJET_EDGES, edges_of
 from raybead.hunt.box import Box, Cut, Scores, boxes_of, prepare_box, trials_of
-from raybead.hunt.evaluation import evaluate
+from raybead.hunt.evaluation import Cuts, evaluate
 from raybead.hunt.histogram import Histogram
 from raybead.hunt.result import conclude, describe_cut, key_of
 from raybead.hunt.sample import Sample
@@ -15,6 +15,7 @@ __all__ = [
     "DIJET_EDGES",
     "Box",
     "Cut",
+    "Cuts",
     "GlobalP",
     "Histogram",
     "Sample",

@@ -15,7 +15,7 @@ from raybead.config import Calibrate, Hunt, Reach
 from raybead.errors import HuntError
 from raybead.hunt.box import Box, Scores, bump_hunt, prepare_box
 from raybead.hunt.limits import limits
-from raybead.hunt.pseudo import PseudoData, Uniformity, inject
+from raybead.hunt.pseudo import Calibration, Conditional, PseudoBackground, inject
 from raybead.hunt.sample import Sample
 from raybead.hunt.scan import GaussianPeak, Templates, scan
 from raybead.hunt.toys import combine, interval, significance_of, statistics
@@ -28,19 +28,28 @@ FOUND = 0.01
 class Material:
     """What pseudo-data are made of, and how they are hunted in."""
 
-    pseudo: PseudoData
+    pseudo: PseudoBackground
+    conditional: Conditional | None
+    """Scores given the mass, that injected ones are told by; of a study of the reach."""
     background: Sample
     """That thresholds are fitted on, where the job says so."""
     signal: Sample | None
     hunt: Hunt
-    events: int
-    """Of a set."""
     facts: dict[str, Any]
     """Told with the result."""
 
     @classmethod
-    def of(cls, scores: Scores, hunt: Hunt, config: Calibrate) -> Material:
+    def of(
+        cls, scores: Scores, hunt: Hunt, config: Calibrate, seed: int, *, injects: bool = False
+    ) -> Material:
         """Pseudo-data of a run's scores.
+
+        Args:
+            scores: of both samples.
+            hunt: to be tried.
+            config: how pseudo-data are made.
+            seed: of all sets.
+            injects: whether signals will be put in.
 
         Raises:
             HuntError: the sample is too small.
@@ -52,14 +61,18 @@ class Material:
             half = source.event % 2 == 0
             source, background = source.select(half), background.select(~half)
         events = len(scores.search) if config.events is None else config.events
-        pseudo = PseudoData.of(source, config.method, events, config.sets)
+        sets = config.sets
+        pseudo = PseudoBackground.of(source, events, (seed, 7), config.method, sets=sets)
+        conditional = pseudo.conditional
+        if injects and conditional is None:
+            conditional = Conditional.of(source.select(np.argsort(source.mass, kind="stable")))
         facts = {
             "sets": config.sets,
             "events": events,
             "sample": config.sample,
             "method": config.method,
         }
-        return cls(pseudo, background, scores.signal, hunt, events, facts)
+        return cls(pseudo, conditional, background, scores.signal, hunt, facts)
 
 
 @dataclass(frozen=True)
@@ -106,8 +119,7 @@ def hunt_once(box: Box, config: Hunt, toys: int, seed: tuple[int, ...]) -> Outco
 
 def false_alarm(material: Material, toys: int, seed: tuple[int, ...]) -> Outcome:
     """Hunt in one set of pseudo-data without a signal; the last of the seed is its number."""
-    rng = np.random.default_rng(seed)
-    pseudo = material.pseudo.draw(rng, seed[-1])
+    pseudo = material.pseudo.set(seed[-1])
     box = prepare_box([Scores("", pseudo, material.background)], material.hunt)
     return hunt_once(box, material.hunt, toys, (*seed, 1))
 
@@ -122,18 +134,19 @@ def recovered(
 ) -> Recovery:
     """Put a signal into one set, hunt, and fit a peak of its mass at the first cut."""
     rng = np.random.default_rng(seed)
-    pseudo = material.pseudo.draw(rng, seed[-1])
+    pseudo = material.pseudo.set(seed[-1])
     n_signal = round(strength * len(pseudo))
     if config.signal == "truth" and (material.signal is None or len(material.signal) == 0):
         raise HuntError("reach.signal = 'truth': no event of the search sample is known as signal")
-    donors = material.signal if config.signal == "truth" else None
-    both = inject(pseudo, n_signal, mass, config.width, rng, config.efficiency, donors)
+    donors = config.efficiency if config.signal == "efficiency" else material.signal
+    assert material.conditional is not None
+    assert donors is not None
+    both = inject(pseudo, n_signal, mass, config.width, material.conditional, rng, donors)
     box = prepare_box([Scores("", both, material.background)], material.hunt)
     outcome = hunt_once(box, material.hunt, toys, (*seed, 1))
     cut = box.cuts[0]
-    # The signal's events come last, and are numbered so.
-    signal = box.inside.event >= both.event[len(pseudo)] if n_signal else np.zeros(1, dtype=bool)
-    passing = int(np.sum(cut.selection.outlier & signal)) if n_signal else 0
+    signal = np.isin(box.inside.event, both.event[len(pseudo) :])  # the signal's come last
+    passing = int(np.sum(cut.selection.outlier & signal))
     model = cut.peak_model(
         Templates(GaussianPeak(config.width), box.edges, np.array([mass], dtype=np.float64))
     )
@@ -147,10 +160,10 @@ def recovered(
     )
 
 
-def summed_up(found: Sequence[Outcome]) -> dict[str, Any]:
+def summed_up(found: Sequence[Outcome], toys: int) -> dict[str, Any]:
     """All sets of a calibration, as JSON."""
     p = np.array([one.p for one in found])
-    return {"p": p.tolist(), "summary": asdict(Uniformity.of(p))}
+    return {"p": p.tolist(), "summary": asdict(Calibration.of(p, toys))}
 
 
 @dataclass(frozen=True)

@@ -177,13 +177,10 @@ def calibrated(calibration: Mapping[str, Any] | None) -> tuple[str, ...]:
             " pseudo-data without a signal, and says how often it raises a false alarm.",
         )
     summary = calibration["summary"]
-    rates = " and ".join(
-        f"{percent(alarm['rate'])} of hunts below p = {alarm['level']:g}"
-        for alarm in summary["alarms"]
-    )
     return _unbroken(
-        f"Calibration on {calibration['sets']} sets of pseudo-data without a signal: {rates}"
-        f" (Kolmogorov–Smirnov against uniform: p {p_value(summary['ks_p'])}). {summary['words']}"
+        f"{summary['words']} The hunt was repeated on {calibration['sets']} sets of pseudo-data made"
+        f" of the {calibration['sample']} sample; Kolmogorov–Smirnov against uniform: p"
+        f" {p_value(summary['ks'])}."
     )
 
 

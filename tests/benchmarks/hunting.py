@@ -22,7 +22,7 @@ from raybead.config import Hunt
 from raybead.console import Console
 from raybead.hunt import Sample, Scores, hunt_once, prepare_box
 from raybead.hunt.background import agreement
-from raybead.hunt.pseudo import Uniformity
+from raybead.hunt.pseudo import Calibration
 
 PAGE = Path(__file__).parents[2] / "docs" / "hunt.md"
 BEGIN, END = "<!-- made by make hunting -->", "<!-- end -->"
@@ -149,7 +149,7 @@ def row(setting: Setting, done: list[tuple[float, bool, list[tuple[float, int]]]
             f"| {setting.name} | {100 * setting.signal:g} % | {found:.2f} ± {error:.2f} |"
             f" {covers:.2f} | {stats.norm.isf(np.median(p)):.1f} |"
         )
-    summary = Uniformity.of(p)
+    summary = Calibration.of(p, TOYS)
     n_cuts = max(len(one[2]) for one in done)
     chi2 = [
         sum(one[2][k][0] for one in done if k < len(one[2]))
@@ -158,7 +158,7 @@ def row(setting: Setting, done: list[tuple[float, bool, list[tuple[float, int]]]
     ]
     return (
         f"| {setting.name} | {setting.family} | {setting.events} |"
-        f" {np.mean(p < 0.05):.3f} | {np.mean(p < 0.01):.3f} | {summary.ks_p:.2f} |"
+        f" {np.mean(p < 0.05):.3f} | {np.mean(p < 0.01):.3f} | {summary.ks:.2f} |"
         f" {', '.join(f'{c:.2f}' for c in chi2)} |"
     )
 

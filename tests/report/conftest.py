@@ -154,11 +154,12 @@ def result_of(
 def calibration_of(sets: int = 200) -> dict[str, Any]:
     """What a calibration writes into its ``result.json``."""
     p = (np.random.default_rng(0).permutation(sets) + 0.5) / sets
-    alarms = [{"level": level, "below": int((p < level).sum()), "rate": float((p < level).mean()),
+    alarms = [{"level": level, "alarms": int((p < level).sum()), "rate": float((p < level).mean()),
                "low": 0.8 * level, "high": 1.3 * level} for level in (0.05, 0.01)]  # fmt: skip
     return {"sets": sets, "events": 1993, "sample": "background", "method": "smooth",
             "toys": 2000, "p": p.tolist(),
-            "summary": {"ks_p": 0.8, "alarms": alarms, "words": "It is calibrated."}}  # fmt: skip
+            "summary": {"ks": 0.8, "alarms": alarms, "verdict": "calibrated",
+                        "words": "p-values are calibrated: 5 % of sets."}}  # fmt: skip
 
 
 def reach_of() -> dict[str, Any]:

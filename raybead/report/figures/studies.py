@@ -49,7 +49,7 @@ def calibration_figures(name: str, calibration: Mapping[str, Any]) -> Iterator[P
     axes.set_ylim(0, 1.15 * (counts.max() + np.sqrt(counts.max())))
     axes.set(xlabel="Global p-value", ylabel=f"Hunts / {1 / BINS:g}")
     legend(axes, rows=2)
-    ks = calibration["summary"]["ks_p"]
+    ks = calibration["summary"]["ks"]
     yield saved(
         figure, "calibration-p", "calibration",
         f"Global p-values of the whole hunt on {n} sets of pseudo-data without a signal. Of a"
