@@ -10,7 +10,8 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 setup: $(READY)
 
 # torch comes first and by itself: left to a range, pip may take gigabytes of CUDA instead.
-$(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/_pairs_kernel.h
+$(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/_pairs_kernel.h \
+    raybead/hunt/toys/_toys.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(TORCH)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
