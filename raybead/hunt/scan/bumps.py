@@ -124,8 +124,9 @@ class BumpHunt:
 
     def _per_event(self, outliers: Histogram, others: Histogram | None) -> Array:
         """[N, W] what an event of a window weighs; of all bins where a window doesn't say."""
-        own = self.direction == "excess" or others is None
-        weighed = outliers if own else outliers + others
+        weighed = outliers
+        if self.direction == "deficit" and others is not None:
+            weighed = outliers + others
         sums_NW, squares_NW = (_sums(h, self.windows) for h in (weighed.sums, weighed.squares))
         whole = weighed.total().per_event[:, None]
         says = (sums_NW > 0) & (squares_NW > 0)

@@ -193,22 +193,36 @@ static int deal(struct random *random, const struct deal *d) {
     return failed ? -1 : 0;
 }
 
+struct event {
+    double weight;
+    int64_t bin;
+};
+
+enum { AHEAD = 16 }; /* events looked up at a time, so that they come from memory side by side */
+
 /* Events of different weight: each stays in its bin, and what it bears is dealt. */
 static int deal_weighted(struct random *r, int64_t toys, int64_t events, int64_t bins,
                          int64_t patterns, const int64_t *size, const int64_t *bin,
                          const double *weight, double *sums, double *squares) {
-    int32_t *order = malloc((events + 1) * sizeof(int32_t));
+    struct event *order = malloc((events + 1) * sizeof(struct event));
     if (order == NULL) return -1;
-    for (int64_t e = 0; e < events; e++) order[e] = (int32_t)e;
+    for (int64_t e = 0; e < events; e++) order[e] = (struct event){weight[e], bin[e]};
     for (int64_t toy = 0; toy < toys; toy++) {
         int64_t dealt = 0;
         for (int64_t p = 0; p < patterns; p++, sums += bins, squares += bins)
-            for (const int64_t end = dealt + size[p]; dealt < end; dealt++) {
-                const uint64_t other = dealt + below(r, (uint64_t)(events - dealt));
-                const int32_t e = order[other];
-                order[other] = order[dealt], order[dealt] = e;
-                sums[bin[e]] += weight[e];
-                squares[bin[e]] += weight[e] * weight[e];
+            for (const int64_t end = dealt + size[p]; dealt < end;) {
+                uint64_t other[AHEAD];
+                const int64_t next = end - dealt < AHEAD ? end - dealt : AHEAD;
+                for (int64_t i = 0; i < next; i++) {
+                    other[i] = dealt + i + below(r, (uint64_t)(events - dealt - i));
+                    __builtin_prefetch(order + other[i], 1);
+                }
+                for (int64_t i = 0; i < next; i++, dealt++) {
+                    const struct event e = order[other[i]];
+                    order[other[i]] = order[dealt], order[dealt] = e;
+                    sums[e.bin] += e.weight;
+                    squares[e.bin] += e.weight * e.weight;
+                }
             }
     }
     free(order);

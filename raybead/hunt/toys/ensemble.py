@@ -66,7 +66,7 @@ def observed_statistics(null: Null, looks: Sequence[Look], data: Spectra) -> Arr
     if isinstance(null, Permutation) and (scans := _template_scans(looks)) is not None:
         tables = null.tables(scans)
         if tables is not None:
-            counts_1LM = np.stack([outliers.sums for outliers, _ in data], axis=1)
+            counts_1LM = np.stack([o.sums.astype(np.int64) for o, _ in data], axis=1)
             return tables.statistics(counts_1LM)[0]
     return _finite(_scanned(data, looks))[0]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from raybead.hunt.histogram import Array
 
-Statistics = NDArray[np.float64] | NDArray[np.float32]
+Statistics = NDArray[np.floating]
 
 
 def significance_of(p: float) -> float:
@@ -84,16 +84,16 @@ def combine(observed: Array, toys: Statistics) -> Combined:
         observed: [L] statistics of the data.
         toys: [N, L] of the pseudo-experiments. Those of independent samples stand side by side.
     """
-    observed = np.asarray(observed, dtype=toys.dtype)
+    data = np.asarray(observed, dtype=toys.dtype)
     n, looks = toys.shape
-    per_look = tuple(GlobalP.of(float(t), toys[:, k]) for k, t in enumerate(observed))
-    best = min(range(looks), key=lambda k: (per_look[k].beyond, -observed[k]))
+    per_look = tuple(GlobalP.of(float(t), toys[:, k]) for k, t in enumerate(data))
+    best = min(range(looks), key=lambda k: (per_look[k].beyond, -data[k]))
     rank = per_look[best].beyond + 1
     times = np.zeros(n, dtype=np.int32)
     for look in range(looks):
-        times += _reaches(observed[look], toys[:, look], rank)
+        times += _reaches(data[look], toys[:, look], rank)
     beyond = int(np.count_nonzero(times))
-    in_best = toys[:, best] >= _or_equal(float(observed[best]), toys)
+    in_best = toys[:, best] >= _or_equal(float(data[best]), toys)
     effective = _effective(times, in_best)
     if effective > 0:
         low, high = _interval(effective, n * effective / beyond)
@@ -114,11 +114,15 @@ def combine(observed: Array, toys: Statistics) -> Combined:
 def _reaches(observed: np.floating, toys_N: Statistics, rank: int) -> NDArray[np.bool_]:
     """[N] toys that are among the ``rank`` highest of data and toys, ties counting as above."""
     everything = np.append(toys_N, observed)
-    level = np.partition(everything, len(everything) - rank)[len(everything) - rank]
-    at_least = everything >= _or_equal(float(level), toys_N)
-    if np.count_nonzero(at_least) > rank:  # a tie reaches beyond: all of it is less extreme
-        at_least = everything > _above(float(level), toys_N)
-    return at_least[:-1]
+    place = len(everything) - rank
+    everything.partition(place)
+    level = float(everything[place])
+    least = _or_equal(level, toys_N)
+    reach = toys_N >= least
+    if np.count_nonzero(reach) + (observed >= least) > rank:
+        # A tie goes beyond the rank: all of it is less extreme.
+        reach = toys_N > _above(level, toys_N)
+    return reach
 
 
 def _effective(times_N: NDArray[np.int32], in_best_N: NDArray[np.bool_]) -> float:
@@ -139,9 +143,9 @@ def _effective(times_N: NDArray[np.int32], in_best_N: NDArray[np.bool_]) -> floa
 
 def _interval(k: float, n: float) -> tuple[float, float]:
     """Clopper-Pearson's for k of n, 68.3 %; between whole numbers it is continued."""
-    tail = stats.norm.sf(1.0)
-    low = stats.beta.ppf(tail, k, n - k + 1) if k > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, k + 1, n - k) if k < n else 1.0
+    tail = special.ndtr(-1.0)
+    low = special.betaincinv(k, n - k + 1, tail) if k > 0 else 0.0
+    high = special.betainccinv(k + 1, n - k, tail) if k < n else 1.0
     return float(low), float(high)
 
 

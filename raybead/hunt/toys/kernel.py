@@ -53,11 +53,11 @@ def deal(
     """
     seed, factorials = _seed(rng), _log_factorials()
     every, size = (np.ascontiguousarray(a, dtype=np.int64) for a in (every, size))
-    holds = np.ascontiguousarray(holds, dtype=np.uint8)
+    held = np.ascontiguousarray(holds, dtype=np.uint8)
     direct = int(np.searchsorted(size, _DIRECT * len(every), side="right"))
     out = _empty(n, len(every), len(size), tables)
     _toys.deal(
-        *_at(seed), n, len(every), len(size), direct, *_at(every, size, holds, factorials),
+        *_at(seed), n, len(every), len(size), direct, *_at(every, size, held, factorials),
         len(factorials), *_scan(tables), *_results(out, tables),
     )  # fmt: skip
     return out

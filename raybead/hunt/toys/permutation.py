@@ -48,7 +48,9 @@ class Permutation:
     def __post_init__(self) -> None:
         if len(self.flags) != len(self.bin):
             raise HuntError(f"{len(self.bin)} events have flags of {len(self.flags)}")
-        if len(self.bin) and not 0 <= self.bin.min() <= self.bin.max() < self.n_bins:
+        if len(self.bin) == 0:
+            raise HuntError("there are no events to deal pseudo-experiments from")
+        if not 0 <= self.bin.min() <= self.bin.max() < self.n_bins:
             raise HuntError(f"an event lies in none of the {self.n_bins} bins of the hunt")
 
     @cached_property
@@ -57,14 +59,14 @@ class Permutation:
         return Patterns.of(self.flags)
 
     @cached_property
-    def every(self) -> Histogram:
-        """[M] all events."""
-        return _filled(self.bin, self.weight, self.n_bins)
+    def every(self) -> Counts:
+        """[M] events, whatever they weigh."""
+        return np.bincount(self.bin, minlength=self.n_bins).astype(np.int64)
 
     @cached_property
     def supported(self) -> NDArray[np.bool_]:
         """[M] bins that hold any event, in data as in every toy; see :class:`BumpHunt`."""
-        return np.bincount(self.bin, minlength=self.n_bins) > 0
+        return self.every > 0
 
     def data(self) -> Spectra:
         """The events as they are: outliers and others of every look, [1, M]."""
@@ -73,10 +75,9 @@ class Permutation:
     def draw(self, rng: np.random.Generator, n: int) -> Spectra:
         if self.weight is not None:
             return tuple(self._weighted(self.weight, rng, n))
-        every = self.every.sums
         counts_NLM = self._dealt(rng, n)
         return tuple(
-            (Histogram.counted(counts), Histogram.counted(every - counts))
+            (Histogram.counted(counts), Histogram.counted(self.every - counts))
             for counts in np.moveaxis(counts_NLM, 1, 0)
         )
 
@@ -92,7 +93,7 @@ class Permutation:
             for scan in scans
         ):
             return None
-        observed_LM = np.stack([outliers.sums[0] for outliers, _ in self.data()])
+        observed_LM = np.stack([outliers.sums[0].astype(np.int64) for outliers, _ in self.data()])
         return Tables.of(
             scans[0],
             [self._column(scan, seen) for scan, seen in zip(scans, observed_LM, strict=True)],
@@ -102,17 +103,15 @@ class Permutation:
         """[N, L] statistics of toys."""
         if self._compiled:
             patterns = self.patterns
-            return kernel.deal(rng, n, self.every.sums, patterns.size, patterns.holds, tables)
+            return kernel.deal(rng, n, self.every, patterns.size, patterns.holds, tables)
         return tables.statistics(self._dealt(rng, n))
 
     def _column(self, scan: BumpHunt, observed_M: Counts) -> Column:
-        every_W, seen_W = (
-            _window_counts(scan, counts) for counts in (self.every.sums, observed_M)
-        )
+        every_W, seen_W = (_window_counts(scan, counts) for counts in (self.every, observed_M))
         total, drawn = len(self.bin), int(observed_M.sum())
         first, last = plausible(every_W * (drawn / total))
         last = np.minimum(last, np.minimum(every_W, drawn))
-        judged = scan.judged(self.every.sums[None].astype(np.float64))[0]
+        judged = scan.judged(self.every[None].astype(np.float64))[0]
         first = np.where(judged, np.minimum(first, seen_W), 0)
         last = np.where(judged, np.maximum(last, seen_W), 0)
 
@@ -138,7 +137,7 @@ class Permutation:
 
     def _dealt(self, rng: np.random.Generator, n: int) -> Counts:
         """[N, L, M] outliers."""
-        every, patterns = self.every.sums, self.patterns
+        every, patterns = self.every, self.patterns
         if self._compiled:
             counts_NPM = kernel.deal(rng, n, every, patterns.size, patterns.holds, None)
         else:
@@ -152,7 +151,7 @@ class Permutation:
             dealt = kernel.deal_weighted(rng, n, self.n_bins, self.bin, weight, size)
         else:
             dealt = _shuffled(rng, n, self.n_bins, self.bin, weight, size)
-        every = self.every
+        every = _filled(self.bin, weight, self.n_bins)
         magnitude = np.bincount(self.bin, np.abs(weight), self.n_bins)
         for holds in self.patterns.holds:
             sums, squares = (part[:, holds].sum(axis=1) for part in dealt)

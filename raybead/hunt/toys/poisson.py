@@ -31,9 +31,8 @@ class Poisson:
     """[M] the other events, the same in every toy"""
 
     def draw(self, rng: np.random.Generator, n: int) -> Spectra:
-        others = Histogram(
-            *(np.tile(part, (n, 1)) for part in (self.others.sums, self.others.squares))
-        )
+        unchanged = np.zeros((n, 1), dtype=np.int64)
+        others = Histogram(unchanged + self.others.sums, unchanged + self.others.squares)
         return ((Histogram.counted(self._counts(rng, n)), others),)
 
     def tables(self, scan: BumpHunt, prediction: Array) -> Tables | None:

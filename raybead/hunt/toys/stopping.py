@@ -6,10 +6,11 @@ until there are as many as allowed. Whether to go on is only asked at numbers of
 fixed beforehand (:func:`schedule`), of all toys up to there in their order: so the answer depends
 neither on how many workers there are nor on who is first.
 
-To stop at what was found biases it: a chance accumulation of toys beyond ends it early. Of
-k / n at the k-th toy beyond, E[k / n] is p (1 + (1 - p) / k) to first order, so p-values are
-overestimated, by the squared precision at most (0.25 % at 5 %); (k + 1) / (n + 1) adds as much
-again. Both err on the side of caution, and are small against the error itself.
+To stop at what was found biases it: a chance accumulation of toys beyond ends it early. At the
+k-th toy beyond, E[k / n] is p (1 + (1 - p) / k) to first order (Haldane, Biometrika 33 (1945)
+222), so p-values are overestimated by the squared precision at most, and by as much again for
+being (k + 1) / (n + 1): 0.5 % at a precision of 5 %. That errs on the side of caution, and is
+small against the error itself.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Tables:
         return self.values[self.offset + place_NLW].max(axis=-1)
 
 
-def plausible(mean: Array) -> tuple[Counts, Counts]:
+def plausible(mean: NDArray[np.floating]) -> tuple[Counts, Counts]:
     """Least and most counts that have any chance, by Bernstein's inequality: e^-75 beyond.
 
     It holds for Poisson, binomial and hypergeometric counts alike (Hoeffding, J. Am. Stat.

@@ -86,8 +86,7 @@ class Thinned:
     def _spectra(self, look: int, counts: Counts) -> tuple[Histogram, Histogram]:
         if self.per_event is not None:
             v = self.per_event[look]
-            outliers = Histogram(counts * v, counts * v**2)
-        else:
-            outliers = Histogram.counted(counts)
-        others = np.zeros_like(outliers.sums) if self.every is None else self.every - counts
-        return outliers, Histogram.counted(others)
+            none = np.zeros(counts.shape)
+            return Histogram(counts * v, counts * v**2), Histogram(none, none)
+        others = np.zeros_like(counts) if self.every is None else self.every - counts
+        return Histogram.counted(counts), Histogram.counted(others)
