@@ -7,7 +7,7 @@ from raybead.hunt.histogram import Histogram
 from raybead.hunt.hunt import Prepared, conclude, conclude_cut, prepare_cut
 from raybead.hunt.sample import Sample
 from raybead.hunt.scan import Windows, local_p, test_statistic
-from raybead.hunt.selection import Threshold, fit_threshold, select_outliers
+from raybead.hunt.selection import Selection, Threshold, fit_threshold, select, select_outliers
 from raybead.hunt.toys import CHUNK, GlobalP, toy_statistics
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Prepared",
     "RatioPolynomial",
     "Sample",
+    "Selection",
     "Threshold",
     "Windows",
     "conclude",
@@ -29,6 +30,7 @@ __all__ = [
     "local_p",
     "predict",
     "prepare_cut",
+    "select",
     "select_outliers",
     "test_statistic",
     "toy_statistics",
