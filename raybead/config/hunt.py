@@ -30,8 +30,9 @@ class Hunt(Section):
     cuts: Annotated[tuple[Quantile, ...], Field(min_length=1)] = (0.9, 0.95, 0.99)
     conditional: Literal["mjj", "none"] = "mjj"
     """mjj: the score's quantile given the observable; none: one threshold, which sculpts it."""
-    threshold_order: Annotated[int, Field(ge=1, le=4)] = 2
-    """Of the polynomial in log m_jj that a conditional threshold is."""
+    threshold_order: Annotated[int, Field(ge=1, le=4)] | Literal["auto"] = "auto"
+    """auto: the conditional median, a smooth spline in log mass, plus a gap too stiff to follow a
+    bump; a number: a polynomial in log mass of that order, which takes from a signal."""
     threshold_fit: Literal["search", "background"] = "search"
     """Sample that thresholds are fitted on. On search by folds, so that no event sets its own:
     cautious, whatever simulation gets wrong. On background more sensitive at hard cuts, but

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from raybead.config import Hunt
+from raybead.errors import HuntError
+
 Array = NDArray[np.float64]
 
 DIJET_EDGES = np.array([
@@ -23,3 +26,47 @@ def edges_within(window: tuple[float, float]) -> Array:
     """The dijet edges that lie in a mass window [GeV], its ends included."""
     low, high = window
     return DIJET_EDGES[(low <= DIJET_EDGES) & (high >= DIJET_EDGES)]
+
+
+def edges_of(config: Hunt, mass: Array | None = None) -> Array:
+    """Edges [GeV] of the bins that a job asks for.
+
+    Bins by resolution grow with the mass: there are as many of one relative width as fill the
+    window, and that width is as near to ``config.resolution`` as a whole number of bins allows.
+
+    Args:
+        config: the window, how it is divided, and the narrowest window of the scan.
+        mass: [E] of the events that are hunted in, of which some have to lie within.
+
+    Raises:
+        HuntError: too few bins for a scan, or no event in any of them.
+    """
+    low, high = config.mass_window
+    match config.binning:
+        case "dijet":
+            edges = edges_within(config.mass_window)
+        case "uniform":
+            edges = np.linspace(low, high, config.bins + 1)
+        case "resolution":
+            # A bin of width r times its centre runs from c (1 - r/2) to c (1 + r/2).
+            growth = np.log((2 + config.resolution) / (2 - config.resolution))
+            edges = np.geomspace(low, high, max(round(np.log(high / low) / growth), 1) + 1)
+    n_bins = max(len(edges) - 1, 0)
+    window = f"hunt.mass_window = [{low:g}, {high:g}]"
+    if n_bins < 2:
+        number = "fewer than two dijet bins" if config.binning == "dijet" else "one bin only"
+        raise HuntError(f"{window} holds {number}")
+    if n_bins < config.widths[0]:
+        raise HuntError(
+            f"hunt.widths: windows of {config.widths[0]} bins are wider than the {n_bins} bins of"
+            f" {window}"
+        )
+    if mass is not None and not np.any((mass >= edges[0]) & (mass < edges[-1])):
+        reach = (
+            f"they reach from {mass.min():g} to {mass.max():g}" if len(mass) else "there is none"
+        )
+        raise HuntError(
+            f"no event of the search sample has {edges[0]:.0f} <= {config.observable} <"
+            f" {edges[-1]:.0f} GeV: {reach}"
+        )
+    return edges

@@ -30,27 +30,35 @@ class Sample:
     def of(cls, scores: pa.Table, observable: str = "mjj") -> Sample:
         """The columns of a scores table that a hunt may look at. Truth isn't among them.
 
+        Args:
+            scores: rows of event scores.
+            observable: column that is hunted in; above 0, for thresholds follow its logarithm.
+
         Raises:
-            HuntError: a weight isn't a finite number.
+            HuntError: a column is missing or holds no numbers; a weight or score isn't finite, or
+                an observable isn't finite and above 0.
         """
-        sample = cls(
-            *(scores.column(n).to_numpy() for n in ("event", observable, "score", "weight"))
-        )
-        broken = np.flatnonzero(~np.isfinite(sample.weight))
-        if len(broken):
-            first = broken[0]
-            raise HuntError(
-                f"event {sample.event[first]}: its weight is {sample.weight[first]}, not a number"
-                f" to hunt with ({len(broken)} such events)"
+        event = _numbers(scores, "event", "events' numbers").astype(np.int64)
+        mass, score, weight = (
+            _numbers(scores, name, what).astype(np.float64)
+            for name, what in (
+                (observable, "hunt.observable"),
+                ("score", "scores"),
+                ("weight", "weights"),
             )
-        return sample
+        )
+        _refuse(event, mass, ~(np.isfinite(mass) & (mass > 0)), observable, "a number above 0")
+        _refuse(event, score, ~np.isfinite(score), "score", "a number to hunt with")
+        _refuse(event, weight, ~np.isfinite(weight), "weight", "a number to hunt with")
+        return cls(event, mass, score, weight)
 
     def within(self, window: tuple[float, float]) -> Sample:
         """The events with ``low <= mass < high``."""
         keep = (self.mass >= window[0]) & (self.mass < window[1])
         return self.select(keep)
 
-    def select(self, keep: NDArray[np.bool_]) -> Sample:
+    def select(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> Sample:
+        """The events of a mask, or those of these places, as often as they are named."""
         return Sample(self.event[keep], self.mass[keep], self.score[keep], self.weight[keep])
 
     @property
@@ -60,3 +68,34 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.mass)
+
+
+def _numbers(scores: pa.Table, name: str, what: str) -> Array:
+    if name not in scores.column_names:
+        there = ", ".join(
+            n for n in scores.column_names if _is_number(scores.schema.field(n).type)
+        )
+        raise HuntError(f"{what}: the scores have no column {name!r}; they have {there}")
+    column = scores.column(name)
+    if not _is_number(column.type):
+        raise HuntError(
+            f"{what}: the column {name!r} of the scores holds {column.type}, no numbers"
+        )
+    if pa.types.is_integer(column.type) and not column.null_count:
+        return column.to_numpy()
+    return column.cast(pa.float64()).to_numpy()
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _refuse(
+    event: NDArray[np.int64], values: Array, broken: NDArray[np.bool_], name: str, wanted: str
+) -> None:
+    first = np.flatnonzero(broken)[:1]
+    if len(first):
+        raise HuntError(
+            f"event {event[first[0]]}: its {name} is {values[first[0]]:g}, not {wanted}"
+            f" ({int(broken.sum())} such events)"
+        )

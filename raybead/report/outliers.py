@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 
 def thresholds_at(thresholds: Sequence[Mapping[str, Any]], mjj: np.ndarray) -> np.ndarray:
-    """[K, E] thresholds, polynomials in log(m / reference), at masses [GeV]."""
+    """[K, E] thresholds at masses [GeV]: told at some of them, linear in log m between them."""
     return np.stack(
-        [
-            np.polynomial.Polynomial(t["coefficients"])(np.log(mjj / t["reference"]))
-            for t in thresholds
-        ]
+        [np.interp(np.log(mjj), np.log(t["masses"]), np.asarray(t["values"])) for t in thresholds]
     )
 
 

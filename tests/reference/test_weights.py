@@ -136,7 +136,7 @@ def test_a_fixed_threshold_selects_as_if_events_were_repeated():
 def test_the_threshold_is_the_weighted_quantile_regression(quantile, order):
     events = sample(900, 8, "lognormal", drift=1.5)
     threshold = fit_threshold(events, quantile, order)
-    x = np.log(events.mass / threshold.reference)[:, None] ** np.arange(1, order + 1)
+    x = np.log(events.mass / 3000)[:, None] ** np.arange(1, order + 1)
     oracle = QuantileRegressor(quantile=quantile, alpha=0.0, solver="highs")
     oracle.fit(x, events.score, sample_weight=events.weight)
 

@@ -72,7 +72,7 @@ def one_cut(quantile: float) -> dict[str, Any]:
         "cut": quantile,
         "events": {"search": 1993, "in_window": 1500, "outliers": int(outliers.sum()),
                    "others": int(others.sum())},
-        "thresholds": [{"coefficients": [1.0, 0.5], "reference": 3200.0}],
+        "thresholds": [{"masses": [2659.0, 6099.0], "values": [0.9, 1.3]}],
         "histogram": {"edges": EDGES.tolist(), "outliers": outliers.tolist(),
                       "others": others.tolist(), "expected": expected.tolist(),
                       "uncertainty": (share * np.sqrt(others)).tolist()},

@@ -75,8 +75,8 @@ def test_outliers_follow_the_threshold_of_their_fold():
     cut = {
         "histogram": {"edges": [1000.0, 2000.0, 3000.0]},
         "thresholds": [
-            {"coefficients": [1.0, 2.0], "reference": 1000.0},
-            {"coefficients": [5.0, 0.0], "reference": 1000.0},
+            {"masses": [1000.0, 1000.0 * np.e], "values": [1.0, 3.0]},
+            {"masses": [2000.0], "values": [5.0]},
         ],
     }
     scores = pa.table(
