@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt.background.goodness import Agreement, agreement
-from raybead.hunt.background.prediction import Background
+from raybead.hunt.background.dijet import Dijet, InWindows
+from raybead.hunt.background.goodness import Agreement, LikelihoodRatio, agreement
+from raybead.hunt.background.prediction import Background, Outside
 from raybead.hunt.background.ratio import RatioPolynomial
+from raybead.hunt.background.runs import Runs, run_test
 from raybead.hunt.background.template import Events, NonOutliers
 from raybead.hunt.histogram import Array, Histogram
 
 __all__ = [
     "Agreement",
     "Background",
+    "Dijet",
     "Events",
+    "InWindows",
+    "LikelihoodRatio",
     "NonOutliers",
+    "Outside",
     "RatioPolynomial",
+    "Runs",
     "agreement",
     "predict",
+    "run_test",
 ]
 
 
@@ -31,25 +39,29 @@ def predict(
         others: its other events.
         events: all of them, one by one, where the histograms aren't counts.
         edges: of the bins [GeV].
-        config: which background.
+        config: which background, and of how many parameters.
 
     Raises:
         HuntError: the histograms don't allow it.
     """
     if not outliers.squares.any():
         raise HuntError("no event in the mass window passes the cut; take a softer one")
+    _has_total("outliers", outliers)
+    if config.background == "dijet":
+        return Dijet.fit(outliers, others, edges, config.sqrt_s, config.parameters)
     if not others.squares.any():
         raise HuntError("every event in the mass window passes the cut: nothing predicts them")
-    for which, part in (("outliers", outliers), ("other events", others)):
-        if (total := part.total().sums) <= 0:
-            raise HuntError(
-                f"the weights of the {which} in the mass window sum to {total:g}, which is not"
-                " above 0: nothing can be normalised to them; take a softer cut or more events"
-            )
+    _has_total("other events", others)
     match config.background:
         case "non-outliers":
             return NonOutliers(outliers, others, events)
         case "ratio-polynomial":
             return RatioPolynomial.fit(outliers, others, edges)
-        case "dijet":
-            raise HuntError("hunt.background: dijet functions are not here yet")
+
+
+def _has_total(which: str, part: Histogram) -> None:
+    if (total := part.total().sums) <= 0:
+        raise HuntError(
+            f"the weights of the {which} in the mass window sum to {total:g}, which is not"
+            " above 0: nothing can be normalised to them; take a softer cut or more events"
+        )

@@ -1,6 +1,6 @@
 """How well a prediction describes the outliers.
 
-Axes: M bins.
+Axes: M bins, G groups of bins.
 """
 
 from __future__ import annotations
@@ -8,10 +8,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from raybead.hunt.background.prediction import Background
-from raybead.hunt.histogram import Histogram
+from raybead.hunt.background.prediction import Background, Outside
+from raybead.hunt.background.runs import Runs, run_test
+from raybead.hunt.histogram import Array, Histogram
+
+LEAST = 5.0
+"""(Effective) events expected in a group of bins."""
+TOYS = 400
+"""Pseudo-experiments of the likelihood ratio: a p-value of 0.01 to half of itself."""
+POOR = 0.01
+"""p-value below which a prediction is called a bad one."""
+
+
+@dataclass(frozen=True)
+class LikelihoodRatio:
+    """Baker and Cousins' test of all bins, by pseudo-experiments with predictions of their own."""
+
+    value: float
+    """-2 log of the likelihood ratio to the saturated model."""
+    ndf: int
+    """Bins less fitted parameters: what the value is about, where many events are expected."""
+    p: float
+    """(k + 1) / (n + 1) of pseudo-experiments, which is right for few events, too."""
 
 
 @dataclass(frozen=True)
@@ -21,22 +42,110 @@ class Agreement:
     chi2: float
     ndf: int
     p: float
+    parameters: int
+    """Fitted to the bins compared: degrees of freedom that are spent."""
+    likelihood: LikelihoodRatio
+    runs: Runs
+    notes: tuple[str, ...]
+    """What went otherwise in the prediction than asked for."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is bad or couldn't be tested, in words; nothing where all is well."""
+        said = list(self.notes)
+        if self.ndf == 0:
+            said.append("too few events are expected away from the window for a chi2 test")
+        elif self.p < POOR:
+            said.append(
+                "the prediction doesn't describe the outliers away from the window:"
+                f" chi2/ndf = {self.chi2:.1f}/{self.ndf}, p = {self.p:.2g}"
+            )
+        if self.likelihood.ndf == 0:
+            said.append("too few bins are left away from the window for a likelihood-ratio test")
+        elif self.likelihood.p < POOR:
+            said.append(
+                "the prediction doesn't describe the outliers away from the window:"
+                f" -2 log L ratio = {self.likelihood.value:.1f} for {self.likelihood.ndf} degrees"
+                f" of freedom, p = {self.likelihood.p:.2g}"
+            )
+        if self.runs.p < POOR:
+            said.append(
+                "outliers are above and below the prediction in too few turns:"
+                f" {self.runs.runs} runs of {self.runs.above} bins above and {self.runs.below}"
+                f" below, p = {self.runs.p:.2g}"
+            )
+        return tuple(said)
 
 
-def agreement(outliers: Histogram, background: Background, without: slice) -> Agreement:
-    """Pearson chi2 of bins with at least 5 (effective) expected events, the window left out.
+def agreement(
+    outliers: Histogram, background: Background, without: slice | None, seed: int = 0
+) -> Agreement:
+    """Pearson's chi2, the likelihood ratio and the run test, a window left out.
 
-    The prediction is normalised to the bins compared, so that a signal in the window isn't
-    held against it; one degree of freedom is spent on that.
+    The prediction is made anew from the bins compared, so that a signal in the window isn't held
+    against it. For chi2 and runs, neighbouring bins are taken together until at least 5
+    (effective) events are expected of them.
+
+    Args:
+        outliers: of the data [M].
+        background: their prediction.
+        without: the bins of the window.
+        seed: of the likelihood ratio's pseudo-experiments.
     """
-    used = background.expected / background.per_event >= 5
-    used[without] = False
-    predicted = float(background.expected[used].sum())
-    seen = float(outliers.sums[used].sum())
-    scale = seen / predicted if predicted and seen > 0 else 1.0
-    expected = scale * background.expected
-    own = expected[used] * background.per_event[used]
-    variance = own + (scale * background.uncertainty[used]) ** 2
-    chi2 = float(np.sum((outliers.sums[used] - expected[used]) ** 2 / variance))
-    ndf = max(int(used.sum()) - 1, 0)
-    return Agreement(chi2, ndf, float(stats.chi2.sf(chi2, ndf)) if ndf else 1.0)
+    kept = np.ones(len(background.expected), dtype=bool)
+    if without is not None:
+        kept[without] = False
+    rng = np.random.default_rng([seed, len(kept)])
+    outside = background.outside(kept, rng, TOYS)
+    group_M = _groups(outside.expected / background.per_event, kept)
+    compared = group_M >= 0
+    seen, expected, own, other = (
+        np.bincount(group_M[compared], values[compared]).astype(np.float64)
+        for values in (
+            outliers.sums,
+            outside.expected,
+            outside.expected * background.per_event,
+            outside.variance,
+        )
+    )
+    chi2 = float(np.sum((seen - expected) ** 2 / (own + other)))
+    ndf = max(len(seen) - outside.parameters, 0) if outside.parameters else 0
+    return Agreement(
+        chi2,
+        ndf,
+        float(stats.chi2.sf(chi2, ndf)) if ndf else 1.0,
+        outside.parameters,
+        _likelihood_ratio(outside),
+        run_test(seen - expected),
+        background.warnings(),
+    )
+
+
+def _likelihood_ratio(outside: Outside) -> LikelihoodRatio:
+    bins = int(np.sum(outside.expected > 0))
+    ndf = max(bins - outside.parameters, 0) if outside.parameters else 0
+    beyond = int(np.sum(outside.toys >= outside.deviance * (1 - 1e-10)))
+    p = (beyond + 1) / (len(outside.toys) + 1)
+    return LikelihoodRatio(outside.deviance, ndf, p if ndf else 1.0)
+
+
+def _groups(events_M: Array, kept_M: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """[M] the group of each bin, -1 where it is left out.
+
+    Groups don't reach over a window. What is left over at a side's end joins its last group; a
+    side without enough events isn't compared.
+    """
+    group_M = np.full(len(events_M), -1)
+    number = 0
+    edges = np.flatnonzero(np.diff(kept_M.astype(int), prepend=0, append=0))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        first, collected = number, 0.0
+        for place in range(start, stop):
+            group_M[place] = number
+            collected += max(events_M[place], 0.0)
+            if collected >= LEAST:
+                number, collected = number + 1, 0.0
+        if number == first:
+            group_M[start:stop] = -1
+        elif collected or group_M[stop - 1] == number:
+            group_M[start:stop][group_M[start:stop] == number] = number - 1
+    return group_M

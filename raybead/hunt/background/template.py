@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from raybead.hunt.background.prediction import per_event
-from raybead.hunt.histogram import Array, Histogram
+from raybead.hunt.background.deviance import two_sample_deviance
+from raybead.hunt.background.prediction import Outside, effective_counts, per_event, scarcity
+from raybead.hunt.histogram import Array, Counts, Histogram
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class NonOutliers:
     def _scale(self) -> float:
         return self.outliers.sums.sum() / self.others.sums.sum()
 
+    def refit(self, outliers: Histogram, others: Histogram) -> Array:
+        return others.sums * _scales(outliers.sums, others.sums)
+
     def toys(self, rng: np.random.Generator, n: int) -> tuple[Histogram, Array]:
         if self.events is not None:
             return self._dealt(self.events, rng, n)
@@ -82,7 +86,36 @@ class NonOutliers:
         left = every - sums
         # A difference of sums leaves rounding where no event is left: that isn't a prediction.
         left[np.abs(left) < 1e-9 * np.bincount(events.bin, np.abs(events.weight), n_bins)] = 0.0
-        drawn_N1, left_N1 = sums.sum(axis=1, keepdims=True), left.sum(axis=1, keepdims=True)
-        fine_N1 = (drawn_N1 > 0) & (left_N1 > 0)
-        scale_N1 = np.where(fine_N1, drawn_N1 / np.where(fine_N1, left_N1, 1.0), 0.0)
-        return Histogram(sums, squares), left * scale_N1
+        return Histogram(sums, squares), left * _scales(sums, left)
+
+    def outside(self, kept: NDArray[np.bool_], rng: np.random.Generator, n: int) -> Outside:
+        """Pseudo-experiments deal out who is an outlier among the events of the kept bins, or
+        among as many as the effective ones where weights differ."""
+        outliers, others = self.outliers[kept], self.others[kept]
+        scale = float(_scales(outliers.sums[None], others.sums[None])[0, 0])
+        expected, variance = np.zeros(len(kept)), np.zeros(len(kept))
+        expected[kept], variance[kept] = scale * others.sums, scale**2 * others.squares
+        some, rest = (
+            effective_counts(part, other)[0]
+            for part, other in ((outliers, others), (others, outliers))
+        )
+        every = np.rint(some + rest).astype(np.int64)
+        number = min(int(np.rint(some.sum())), int(every.sum()))
+        dealt = rng.multivariate_hypergeometric(every, number, size=n, method="marginals")
+        return Outside(
+            expected,
+            variance,
+            int(scale > 0),
+            float(two_sample_deviance(some[None], rest[None])[0]),
+            two_sample_deviance(dealt.astype(np.float64), (every - dealt).astype(np.float64)),
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        return scarcity(self.outliers, self.expected)
+
+
+def _scales(outliers_NM: Array | Counts, others_NM: Array | Counts) -> Array:
+    """[N, 1] outliers over others; 0, which predicts nothing, where either sum isn't positive."""
+    outliers_N1, others_N1 = (a.sum(axis=1, keepdims=True) for a in (outliers_NM, others_NM))
+    fine_N1 = (outliers_N1 > 0) & (others_N1 > 0)
+    return np.where(fine_N1, outliers_N1 / np.where(fine_N1, others_N1, 1), 0.0)
