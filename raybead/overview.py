@@ -153,7 +153,7 @@ def _show_studies(run: Folder, console: Console) -> None:
     if is_current(run, "calibration"):
         console.say(stage_facts(run, "calibration")["summary"]["words"])
     else:
-        console.say("Not calibrated with these settings: raybead calibrate tries it without a signal")
+        console.say("not calibrated with these settings: see raybead calibrate")
     if is_current(run, "reach"):
         console.table(
             "Signals put into pseudo-data",

@@ -12,7 +12,6 @@ import ray
 
 from raybead.config import Hunt
 from raybead.distributed.stream import Tick, result_of, told
-from raybead.errors import HuntError
 from raybead.events import read_parquet, table_bytes
 from raybead.hunt import (
     CHUNK,
@@ -85,7 +84,9 @@ def hunt(
     tick(len(toys), len(toys), "pseudo-experiments")
     own = next(iter(runs))
     return result_of(
-        _conclude.remote(runs[own], own, shared, config, ray.put((observed, toys)), crossings, folder)
+        _conclude.remote(
+            runs[own], own, shared, config, ray.put((observed, toys)), crossings, folder
+        )
     )
 
 

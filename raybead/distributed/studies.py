@@ -10,7 +10,6 @@ import ray
 from raybead.config import Calibrate, Hunt, Job
 from raybead.distributed.hunt import scores_of
 from raybead.distributed.stream import Tick, result_of, told
-from raybead.hunt import Scores
 from raybead.hunt.studies import Material, Point, false_alarm, recovered, summed_up
 from raybead.storage import Folder
 

@@ -26,6 +26,7 @@ from raybead.hunt.histogram import Histogram
 from raybead.hunt.sample import Sample
 from raybead.hunt.scan import (
     BumpHunt,
+    Family,
     GaussianPeak,
     LikelihoodScan,
     PeakModel,
@@ -87,7 +88,7 @@ class Cut:
             case NonOutliers():
                 return LikelihoodScan(templates, leak=self.leak)
             case Dijet() as dijet:
-                return LikelihoodScan(templates, family=dijet.family)
+                return LikelihoodScan(templates, family=Family.of(*dijet.design))
             case _:
                 return LikelihoodScan(templates, fixed=True)
 

@@ -110,7 +110,7 @@ def describe_cut(
             "outliers": _weighed(cut.outliers.sums.sum(), unit),
             "others": _weighed(cut.others.sums.sum(), unit),
         },
-        "thresholds": [threshold.as_dict() for threshold in cut.selection.thresholds],
+        "thresholds": [asdict(threshold) for threshold in cut.selection.thresholds],
         "histogram": {
             "edges": box.edges.tolist(),
             "outliers": _weighed(cut.outliers.sums, unit),

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
+from raybead.hunt.hunt import window_yield
 from scipy import special, stats
 from sklearn.linear_model import QuantileRegressor
 
@@ -25,7 +26,6 @@ from raybead.hunt import (
     toy_statistics,
 )
 from raybead.hunt.background import Events
-from raybead.hunt.hunt import window_yield
 
 KINDS = ("lognormal", "falling", "nlo")
 WITHOUT_WEIGHTS = {

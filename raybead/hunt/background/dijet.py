@@ -88,6 +88,14 @@ class Dijet:
         return cls(outliers, others, functions, chosen)
 
     @property
+    def design(self) -> tuple[Array, Array]:
+        """Columns [Q, M, K] and logarithms of weights [Q, M] of the function chosen: its points
+        of a bin's quadrature, for a fit of something else along with it."""
+        model, n_bins = self.functions.model, len(self.expected)
+        columns = model.columns_PK[:, : self.order].reshape(-1, n_bins, self.order)
+        return columns, model.log_weight_P.reshape(-1, n_bins)
+
+    @property
     def order(self) -> int:
         """Parameters chosen."""
         return int(self.chosen.order_B[0])

@@ -31,7 +31,8 @@ def inject(
     rng: np.random.Generator,
     signal: float | Sample = 0.6,
 ) -> Sample:
-    """Pseudo-data with a signal: masses of a Gaussian, scores above the background's.
+    """Pseudo-data with a signal, whose events come last: masses of a Gaussian, scores above the
+    background's. Events are numbered anew.
 
     Args:
         pseudo: background events.
@@ -64,13 +65,12 @@ def inject(
         rank = special.ndtr(rng.normal(shift_of(signal), 1.0, n_signal))
         score = conditional.at(masses, rank)
     n = len(pseudo) + n_signal
-    # In any order: folds go by number, and no fold should hold the signal.
-    place = rng.permutation(n)
+    # Numbers in any order: folds go by them, and no fold should hold the signal.
     return Sample(
-        np.arange(n),
-        np.concatenate([pseudo.mass, masses])[place],
-        np.concatenate([pseudo.score, score])[place],
-        np.concatenate([pseudo.weight, np.ones(n_signal)])[place],
+        rng.permutation(n),
+        np.concatenate([pseudo.mass, masses]),
+        np.concatenate([pseudo.score, score]),
+        np.concatenate([pseudo.weight, np.ones(n_signal)]),
     )
 
 

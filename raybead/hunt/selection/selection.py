@@ -28,6 +28,10 @@ class Selection:
     thresholds: tuple[Threshold, ...]
     """One, or one a fold where they are fitted on the search sample itself."""
 
+    def passes(self, sample: Sample) -> NDArray[np.bool_]:
+        """[E] whether events are outliers: each against its fold's threshold."""
+        return _passing(sample, self.thresholds)
+
 
 def select(
     search: Sample, background: Sample, config: Hunt, cuts: tuple[float, ...] | None = None
@@ -90,10 +94,14 @@ def select_outliers(
 
 
 def _selected(search: Sample, cut: float, thresholds: tuple[Threshold, ...]) -> Selection:
+    return Selection(cut, _passing(search, thresholds), thresholds)
+
+
+def _passing(sample: Sample, thresholds: tuple[Threshold, ...]) -> NDArray[np.bool_]:
     """Each event against the threshold of its fold: the remainder of its number."""
-    fold = search.event % len(thresholds)
-    outlier = np.zeros(len(search), dtype=bool)
+    fold = sample.event % len(thresholds)
+    passes = np.zeros(len(sample), dtype=bool)
     for number, threshold in enumerate(thresholds):
         mine = fold == number
-        outlier[mine] = search.score[mine] > threshold.at(search.mass[mine])
-    return Selection(cut, outlier, thresholds)
+        passes[mine] = sample.score[mine] > threshold.at(sample.mass[mine])
+    return passes

@@ -1,7 +1,7 @@
 """Pseudo-experiments, and the p-values that they give."""
 
 from raybead.hunt.toys.ensemble import CHUNK, observed_statistics, statistics, toy_statistics
-from raybead.hunt.toys.global_p import Combined, GlobalP, combine, significance_of
+from raybead.hunt.toys.global_p import Combined, GlobalP, combine, interval, significance_of
 from raybead.hunt.toys.null import Look, Null, Spectra, Statistic
 from raybead.hunt.toys.permutation import Permutation
 from raybead.hunt.toys.poisson import Poisson
@@ -21,6 +21,7 @@ __all__ = [
     "Thinned",
     "combine",
     "enough",
+    "interval",
     "observed_statistics",
     "schedule",
     "significance_of",

@@ -42,7 +42,7 @@ class GlobalP:
 
     @classmethod
     def counted(cls, beyond: int, toys: int) -> GlobalP:
-        low, high = _interval(beyond, toys)
+        low, high = interval(beyond, toys)
         return cls((beyond + 1) / (toys + 1), low, high, beyond, toys)
 
     @property
@@ -96,7 +96,7 @@ def combine(observed: Array, toys: Statistics) -> Combined:
     in_best = toys[:, best] >= _or_equal(float(data[best]), toys)
     effective = _effective(times, in_best)
     if effective > 0:
-        low, high = _interval(effective, n * effective / beyond)
+        low, high = interval(effective, n * effective / beyond)
     else:
         low, high = 0.0, 1.0
     # It lies between the best look's own and Bonferroni's, whatever the toys happen to say.
@@ -141,7 +141,7 @@ def _effective(times_N: NDArray[np.int32], in_best_N: NDArray[np.bool_]) -> floa
     return min(float(k**2 / np.sum(moved**2)), float(k))
 
 
-def _interval(k: float, n: float) -> tuple[float, float]:
+def interval(k: float, n: float) -> tuple[float, float]:
     """Clopper-Pearson's for k of n, 68.3 %; between whole numbers it is continued."""
     tail = special.ndtr(-1.0)
     low = special.betaincinv(k, n - k + 1, tail) if k > 0 else 0.0
