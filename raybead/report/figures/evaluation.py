@@ -122,7 +122,8 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
         figure, "significance-improvement", "evaluation",
         "Factor by which a cut on the score multiplies S/√B, where at least"
         f" {FEWEST_BACKGROUND} background events pass; of {counted}. Bands: the central"
-        f" {percent(0.68)} of the bootstrap's replicas, at each signal efficiency. Circles: maxima.",
+        f" {percent(0.68)} of the bootstrap's replicas, at each signal efficiency. Circles:"
+        " maxima.",
         f"Significance improvement against signal efficiency; maxima: {best}.",
         truth=True,
     )  # fmt: skip
