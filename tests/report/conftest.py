@@ -118,7 +118,23 @@ def evaluation() -> dict[str, Any]:
                 "auc": {"value": gain, "error": 0.005, "without": float(gain < 0)},
                 "sic": {"value": 0.5, "error": 0.2, "without": 0.01},
             },
+            "average_precision": 0.4 - power / 4, "average_precision_error": 0.03,
+            "rejection": [
+                {"efficiency": e, "value": e ** (-1 / power), "low": 0.8 * e ** (-1 / power),
+                 "high": 1.3 * e ** (-1 / power) if e > 0.1 else None,
+                 "error": 0.25 * e ** (-1 / power) if e > 0.1 else None, "passing": 50.0}
+                for e in (0.1, 0.2, 0.3, 0.5, 0.7)
+            ],
             "roc": {"fpr": fpr.tolist(), "tpr": tpr.tolist()},
+            "precision_recall": {
+                "recall": tpr[1:].tolist(),
+                "precision": (tpr / (tpr + 19 * np.maximum(fpr, 1e-9)))[1:].tolist(),
+            },
+            "improvement": {
+                "efficiency": tpr[25:].tolist(),
+                **{key: (factor * tpr[25:] / np.sqrt(fpr[25:])).tolist()
+                   for key, factor in (("value", 1.0), ("low", 0.9), ("high", 1.1))},
+            },
         }  # fmt: skip
 
     model = score(0.1)
@@ -126,11 +142,30 @@ def evaluation() -> dict[str, Any]:
     return {
         "signal": 100,
         "background": 1893,
+        "prevalence": 100 / 1993,
         "replicas": 500,
         "scores": {
             "score": model,
             **{f"control_{name}": score(power) for name, power in CONTROLS.items()},
         },
+        "efficiency": {"observable": "mjj", "edges": EDGES.tolist(), "cuts": [{
+            "cut": 0.9,
+            "signal": shares([None] * 4 + [0.2, 0.5, 0.6, 0.5, 0.3, None]),
+            "background": shares([0.1] * 9 + [0.0]),
+        }]},
+    }  # fmt: skip
+
+
+def shares(values: list[float | None]) -> dict[str, Any]:
+    """Of a cut: efficiencies of the bins, of all together, and their intervals."""
+    told = [value for value in values if value is not None]
+    total = {"value": max(told), "low": 0.9 * max(told), "high": 1.1 * max(told)}
+    return {
+        "value": values,
+        "low": [None if v is None else 0.8 * v for v in values],
+        "high": [None if v is None else 1.2 * v + 0.01 for v in values],
+        "effective": [None if v is None else 30.0 for v in values],
+        "total": {**total, "effective": 200.0},
     }
 
 

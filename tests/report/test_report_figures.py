@@ -17,6 +17,7 @@ from raybead.hunt import (
     prepare_cut,
     toy_statistics,
 )
+from raybead.hunt.evaluation import Cuts
 from raybead.report.content import Content
 from raybead.report.figures.canvas import density, hep_style
 from raybead.report.figures.evaluation import evaluation_figures
@@ -123,20 +124,23 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
     prepared = prepare_cut(search, background, 0.9, config)
     toys = toy_statistics(prepared.background, prepared.windows, 50, (0, 0), 0)
     cut = conclude_cut(prepared, toys)
-    result = {
-        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
-        "evaluation": evaluate(content.scores["search"], ("score", "mjj")),
-    }  # fmt: skip
-    hunted = Content(**{**vars(content), "result": result})
     # The hunt counts its outliers; the report finds them again by their thresholds.
     inside, outlier = in_window_and_outlier(cut, content.scores["search"])
+    cuts = Cuts(prepared.edges, {0.9: outlier})
+    result = {
+        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
+        "evaluation": evaluate(content.scores["search"], ("score", "mjj"), cuts=cuts),
+    }  # fmt: skip
+    hunted = Content(**{**vars(content), "result": result})
     assert len(cut["thresholds"]) == 5
     assert outlier.sum() == cut["events"]["outliers"]
     assert (inside & ~outlier).sum() == cut["events"]["others"]
     with hep_style():
         plots = [mass_figure("tiny", cut), score_mjj_figure(hunted)]
     assert "5 folds" in plots[-1].caption
-    assert render(hunted, plots).count(b"<img ") == len(plots)
+    page = render(hunted, plots)
+    assert page.count(b"<img ") == len(plots)
+    assert b"efficiency-table" in page
 
 
 @pytest.mark.parametrize(
@@ -189,13 +193,14 @@ def test_a_weighted_run_is_drawn_and_told_as_one(kind, job, make_run, make_resul
     config = Hunt(cuts=(0.8,), toys=50, mass_window=(2659.0, 4010.0))
     prepared = prepare_cut(search, background, 0.8, config)
     cut = conclude_cut(prepared, toy_statistics(prepared.background, prepared.windows, 50, (0,)))
-    result = {
-        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
-        "evaluation": evaluate(scores["search"], ("score", "mjj")),
-    }  # fmt: skip
-    weighted = Content(**{**vars(content), "result": result, "scores": scores})
     # Found again by their thresholds, the outliers weigh what the hunt says.
     _, outlier = in_window_and_outlier(cut, scores["search"])
+    cuts = Cuts(prepared.edges, {0.8: outlier})
+    result = {
+        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
+        "evaluation": evaluate(scores["search"], ("score", "mjj"), cuts=cuts),
+    }  # fmt: skip
+    weighted = Content(**{**vars(content), "result": result, "scores": scores})
     weight = scores["search"].column("weight").to_numpy()[outlier]
     assert weight.sum() == pytest.approx(cut["events"]["outliers"])
     with hep_style():

@@ -1,5 +1,6 @@
 """The page: whole, self-contained, escaped, and honest about truth."""
 
+# ruff: noqa: RUF001  # signs of the page
 from __future__ import annotations
 
 import base64
@@ -65,7 +66,7 @@ def test_every_figure_is_a_png_and_a_pdf_and_in_the_page(page, figures):
     expected = {
         "mjj-0.9", "scan-0.9", "toys-0.9", "scores", "score-mjj", "mj1", "mj2", "loss",
         "reconstruction-pt", "roc", "roc-log", "significance-improvement",
-        "gain-over-controls",
+        "precision-recall", "gain-over-controls", "efficiency",
     }  # fmt: skip
     assert {path.name for path in figures.iterdir()} == {
         f"{name}{ending}" for name in expected for ending in (".png", ".pdf")
@@ -134,9 +135,33 @@ def test_evaluation_is_marked_as_no_part_of_the_hunt(page):
         for tag, attrs in parsed.tags
         if tag == "figure" and "truth" in (attrs["class"] or "")
     ]
-    assert marked == ["scores", "roc", "roc-log", "significance-improvement",
-                      "gain-over-controls"]  # fmt: skip
+    assert marked == ["scores", "roc", "roc-log", "significance-improvement", "precision-recall",
+                      "gain-over-controls", "efficiency"]  # fmt: skip
     assert page.count("Evaluation with truth, no part in the hunt") >= len(marked) + 2
+
+
+def test_rejections_are_told_as_values_and_as_bounds(page):
+    rows = re.findall(r"<tr><td>([^<]*)</td>\n<td>([^<]*)</td>\n(.*?)</tr>", page, re.DOTALL)
+    (mass,) = (rest for name, _, rest in rows if name == "jet mass" and "gain" not in rest
+               and rest.count("<td>") == 5)  # fmt: skip
+    cells = [
+        cell.replace("\N{NO-BREAK SPACE}", " ") for cell in re.findall("<td>(.*?)</td>", mass)
+    ]
+    assert cells == ["≥ 253", "56 ± 14", "20.3 ± 5.1", "5.7 ± 1.4", "2.44 ± 0.61"]
+
+
+def test_what_cuts_keep_is_told(page):
+    assert "0.6 (0.54–0.66)" in page
+    assert "× 1.90" in page
+
+
+def test_without_cuts_there_are_no_efficiencies(content, make_result):
+    evaluation = {**make_result()["evaluation"], "efficiency": None}
+    result = {**content.result, "evaluation": evaluation}
+    page = render(Content(**{**vars(content), "result": result}), ()).decode()
+    Parsed(page)
+    assert "Background rejection" in page
+    assert "efficiency-table" not in page
 
 
 def test_without_truth_there_is_no_evaluation(content):

@@ -65,7 +65,7 @@ def efficiencies(scores: pa.Table, cuts: Cuts) -> dict[str, Any]:
                 "total": {key: _told(values)[0] for key, values in total.items()},
             }
         found.append(of_cut)
-    return {"edges": cuts.edges.tolist(), "cuts": found}
+    return {"observable": cuts.observable, "edges": cuts.edges.tolist(), "cuts": found}
 
 
 def efficiency(passed: Array, failed: Array) -> dict[str, Array]:

@@ -25,7 +25,8 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
-from raybead.report.numbers import events, with_error
+from raybead.report.figures.efficiency import efficiency_figure
+from raybead.report.numbers import events, percent, with_error
 from raybead.report.words import score_name
 
 FEWEST_BACKGROUND = 20
@@ -33,20 +34,23 @@ FEWEST_BACKGROUND = 20
 ones where they are weighted; the hunt quotes the maximum under the same condition."""
 LINES = (
     (BLUE, "-"), (ORANGE, "--"), (PURPLE, "-."), (RED, ":"), (VIOLET, (0, (5, 1, 1, 1, 1, 1))),
-    (BROWN, (0, (8, 3))),
+    (BROWN, (0, (8, 3))), (BLACK, (0, (3, 1.5))),
 )  # fmt: skip
 """Of the model and as many controls as are scored."""
 FAR = (0.1, 3.0)
 """Gains in AUC and in significance improvement beyond which a number is told and no point drawn:
 close ones, which are to be told apart, would run together."""
+RARE = 0.02
+"""A prevalence below which precision is drawn logarithmically."""
 
 
 def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plot]:
-    """ROC with linear and logarithmic axis, significance improvement, and gains over controls.
+    """ROC with both axes, significance improvement, precision, gains, and what cuts keep.
 
     Args:
         name: of the run.
-        evaluation: of the hunt's result: ``background`` and ``signal`` counts, ``scores``.
+        evaluation: of the hunt's result: ``background`` and ``signal`` counts, ``scores``,
+            ``prevalence``, ``efficiency``.
     """
     scores = evaluation["scores"]
     counted = (
@@ -70,8 +74,7 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
         axes.set_ylim(0, 1.02)
         axes.set(xlabel="False positive rate", ylabel="True positive rate")
         _legend(axes, len(scores) + 1)
-        axes.set_yticks(np.linspace(0, 1, 6), minor=False)  # the legend's room isn't a rate
-        axes.set_yticks(np.linspace(0, 1, 21), minor=True)
+        _ticks_of_a_share(axes)
         yield saved(
             figure, kind, "evaluation",
             "True against false positive rate"
@@ -80,32 +83,85 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
             truth=True,
         )  # fmt: skip
     yield _improvement_figure(name, evaluation, counted)
+    yield _precision_figure(name, evaluation, counted)
     if len(scores) > 1:
         yield _gain_figure(name, evaluation, counted)
+    if evaluation["efficiency"] is not None:
+        yield efficiency_figure(name, evaluation["efficiency"])
 
 
 def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) -> Plot:
     scores = evaluation["scores"]
     figure, axes = canvas(name, truth=True)
+    first, *_ = scores
+    top = highest = max(1.2, *(score["sic"] for score in scores.values()))
     for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
         fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
         enough = _passing(score["roc"], evaluation) >= FEWEST_BACKGROUND * (1 - 1e-9)
         label = f"{_label(key)}, max {score['sic']:.2f}"
+        band = score["improvement"]
+        axes.fill_between(
+            band["efficiency"], band["low"], band["high"], color=color, lw=0,
+            alpha=0.22 if key == first else 0.11,
+        )  # fmt: skip
         axes.plot(
             tpr[enough], tpr[enough] / np.sqrt(fpr[enough]), color=color, ls=dashes, label=label
         )
         axes.plot(score["sic_efficiency"], score["sic"], marker="o", color=color, ms=7)
+        top = max(top, *band["high"])
     axes.axhline(1, color=GREY, lw=1.2, ls=(0, (1, 2)), label="No selection")
     axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.05 * max(1.2, *(score["sic"] for score in scores.values())))
+    axes.set_ylim(0, 1.05 * min(top, 1.5 * highest))
     axes.set(xlabel="Signal efficiency (TPR)", ylabel="Significance improvement TPR/√FPR")
     _legend(axes, len(scores) + 1)
-    best = ", ".join(f"{score_name(key)} {score['sic']:.2f}" for key, score in scores.items())
+    best = ", ".join(
+        f"{score_name(key)} {with_error(score['sic'], score['sic_error'])}"
+        for key, score in scores.items()
+    )
     return saved(
         figure, "significance-improvement", "evaluation",
         "Factor by which a cut on the score multiplies S/√B, where at least"
-        f" {FEWEST_BACKGROUND} background events pass; of {counted}.",
+        f" {FEWEST_BACKGROUND} background events pass; of {counted}. Bands: the central"
+        f" {percent(0.68)} of the bootstrap's replicas, at each signal efficiency. Circles:"
+        " maxima.",
         f"Significance improvement against signal efficiency; maxima: {best}.",
+        truth=True,
+    )  # fmt: skip
+
+
+def _precision_figure(name: str, evaluation: Mapping[str, Any], counted: str) -> Plot:
+    scores, prevalence = evaluation["scores"], evaluation["prevalence"]
+    figure, axes = canvas(name, truth=True)
+    for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
+        curve = score["precision_recall"]
+        label = f"{_label(key)}, AP {score['average_precision']:.3f}"
+        axes.plot(curve["recall"], curve["precision"], color=color, ls=dashes, label=label)
+    axes.axhline(prevalence, color=GREY, lw=1.2, ls=(0, (1, 2)),
+                 label=f"Prevalence, {prevalence:.3g}")  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set(xlabel="Recall (TPR)", ylabel="Precision")
+    if prevalence < RARE:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.set_ylim(0.5 * prevalence, 1.1)
+        _legend(axes, len(scores) + 1)
+        decades = 10.0 ** np.arange(np.floor(np.log10(0.5 * prevalence)), 1)
+        axes.set_yticks(decades, minor=False)
+        axes.set_yticks(np.outer(decades[:-1], np.arange(2, 10)).ravel(), minor=True)
+        axes.set_ylim(bottom=0.5 * prevalence)
+    else:
+        axes.set_ylim(0, 1.02)
+        _legend(axes, len(scores) + 1)
+        _ticks_of_a_share(axes)
+    averages = ", ".join(
+        f"{score_name(key)} {with_error(s['average_precision'], s['average_precision_error'])}"
+        for key, s in scores.items()
+    )
+    return saved(
+        figure, "precision-recall", "evaluation",
+        "Share of signal in what passes, against the share of signal that passes, and their"
+        f" average (AP); the dotted line is the share of signal before a cut. Of {counted}.",
+        f"Precision against recall, above a prevalence of {prevalence:.3g}; average precisions:"
+        f" {averages}.",
         truth=True,
     )  # fmt: skip
 
@@ -164,6 +220,12 @@ def _passing(roc: Mapping[str, Any], evaluation: Mapping[str, Any]) -> np.ndarra
 def _legend(axes: Axes, entries: int) -> None:
     """Above the curves, of which some may lie below chance."""
     legend(axes, rows=-(-entries // 2), columns=2, loc="upper left", columnspacing=1.0)
+
+
+def _ticks_of_a_share(axes: Axes) -> None:
+    """The legend's room isn't a rate."""
+    axes.set_yticks(np.linspace(0, 1, 6), minor=False)
+    axes.set_yticks(np.linspace(0, 1, 21), minor=True)
 
 
 def _label(key: str) -> str:
