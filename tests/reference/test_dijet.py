@@ -1,5 +1,7 @@
 """Dijet functions against scipy, slow loops, closed forms and simulated spectra."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,18 @@ from scipy import optimize, special, stats
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt import Histogram, Windows, edges_within, local_p, predict, test_statistic
+from raybead.hunt import (
+    Histogram,
+    Sample,
+    Windows,
+    conclude_cut,
+    edges_within,
+    local_p,
+    predict,
+    prepare_cut,
+    test_statistic,
+    toy_statistics,
+)
 from raybead.hunt.background import Dijet
 from raybead.hunt.background.falling import DijetFunctions
 
@@ -260,6 +273,20 @@ def test_a_window_s_own_signal_is_not_taken_for_background_when_masked(mass):
     assert swallowed < masked - 0.1
 
 
+def test_a_hunt_finds_a_resonance_over_a_dijet_function():
+    rng = np.random.default_rng(5)
+    mass = np.concatenate([2659 + rng.exponential(500, 4000), rng.normal(3800, 100, 120)])
+    score = rng.normal(0, 1, 4120) + 3 * (np.arange(4120) >= 4000)
+    search = Sample(np.arange(4120), mass, score, np.ones(4120))
+    config = Hunt(background="dijet", cuts=(0.9,))
+    cut = prepare_cut(search, search, 0.9, config)
+    found = conclude_cut(cut, toy_statistics(cut.background, cut.windows, 300, (1,)))
+    assert found["window"]["low"] <= 3800 <= found["window"]["high"]
+    assert found["global"]["beyond"] == 0
+    assert found["background"]["agreement"]["parameters"] == 3
+    json.dumps(found, allow_nan=False)
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.integers(0, 30) | st.sampled_from([0, 0, 0, 10**6]), min_size=8, max_size=8),
@@ -311,7 +338,7 @@ def test_a_job_asks_for_a_dijet_function():
 def test_dijet_functions_that_cannot_be_are_refused_in_words():
     few = np.zeros(21, dtype=np.int64)
     few[:3] = 9
-    with pytest.raises(HuntError, match="only 3 bins hold outliers: too few .* of 3 parameters"):
+    with pytest.raises(HuntError, match=r"only 3 bins hold outliers: too few .* of 3 parameters"):
         fit_of(few)
     with pytest.raises(HuntError, match=r"below sqrt_s = 6000 GeV, .* from 2659 to 6099"):
         DijetFunctions.of(EDGES, 6000.0, (3, 5))

@@ -78,26 +78,29 @@ def test_likelihood_ratios_are_those_of_the_explicit_likelihoods():
     assert found == pytest.approx(oracle.statistic)
 
 
-@pytest.mark.parametrize("kind", ["non-outliers", "dijet", "ratio-polynomial"])
-@pytest.mark.parametrize("events", [60, 3000])
+@pytest.mark.parametrize(
+    ("kind", "events"),
+    # To few events the ratio polynomial isn't a true model: least squares bend it.
+    [(k, n) for k in ("non-outliers", "dijet") for n in (60, 3000)] + [("ratio-polynomial", 3000)],
+)
 def test_p_values_of_true_models_are_uniform(kind, events):
-    found = list(agreements(kind, events, 120))
+    found = list(agreements(kind, events, 80))
     likelihood = np.array([a.likelihood.p for a in found])
     assert stats.kstest(likelihood, "uniform").pvalue > 0.01
     for level in (0.1, 0.5):
         few = int(np.sum(likelihood <= level))
         assert stats.binomtest(few, len(found), level).pvalue > 0.01
     chi2 = np.array([a.p for a in found if a.ndf])
-    assert stats.kstest(chi2, "uniform").pvalue > (0.01 if events == 3000 else 1e-4)
+    assert stats.kstest(chi2, "uniform").pvalue > 0.01
     # A fit makes neighbours take turns: the run test errs towards caution.
     runs = np.array([a.runs.p for a in found])
-    assert stats.binomtest(int(np.sum(runs <= 0.1)), 120, 0.1, "greater").pvalue > 0.01
+    assert stats.binomtest(int(np.sum(runs <= 0.1)), 80, 0.1, "greater").pvalue > 0.01
 
 
 @pytest.mark.parametrize("kind", ["non-outliers", "dijet", "ratio-polynomial"])
 def test_p_values_of_weighted_histograms_are_uniform(kind):
     weight = 3.0 * np.exp(-np.arange(16) / 5.0)
-    found = list(agreements(kind, 2000, 100, weight))
+    found = list(agreements(kind, 2000, 60, weight))
     for p in ([a.likelihood.p for a in found], [a.p for a in found]):
         assert stats.kstest(p, "uniform").pvalue > 0.01
 

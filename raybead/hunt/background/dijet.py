@@ -16,6 +16,7 @@ from raybead.hunt.background.deviance import poisson_deviance
 from raybead.hunt.background.falling import Chosen, DijetFunctions
 from raybead.hunt.background.masking import InWindows, Say, Whole, by_all_bins, by_outside
 from raybead.hunt.background.prediction import (
+    Compared,
     Outside,
     drawn,
     effective_counts,
@@ -195,15 +196,23 @@ class Dijet:
         counts, share = (
             np.where(kept, a, 0.0)[:, None] for a in effective_counts(self.outliers, self.others)
         )
-        chosen = self.functions.choose(counts, share)
-        order = int(chosen.order_B[0])
-        expected = np.where(kept, self._expected(chosen, counts, share)[:, 0], 0.0)
-        deviance = poisson_deviance(counts[:, 0], share[:, 0] * expected)
-        toys = rng.poisson(share[:, 0] * expected, size=(n, len(kept))).T.astype(np.float64)
+        order, data = self._compared(counts, share, kept)
+        toys = rng.poisson(share[:, 0] * data.expected, size=(n, len(kept))).T
         shares = np.repeat(share, n, axis=1)
-        again = shares * self._expected(self.functions.choose(toys, shares), toys, shares)
-        nothing = np.zeros(len(kept))
-        return Outside(expected, nothing, order, float(deviance), poisson_deviance(toys, again))
+        again = self._compared(toys.astype(np.float64), shares, kept)[1]
+        return Outside(data, again, order)
+
+    def _compared(
+        self, counts_MB: Array, share_MB: Array, kept: NDArray[np.bool_]
+    ) -> tuple[int, Compared]:
+        chosen = self.functions.choose(counts_MB, share_MB)
+        expected = np.where(kept[:, None], self._expected(chosen, counts_MB, share_MB), 0.0)
+        return int(chosen.order_B[0]), Compared(
+            (counts_MB / np.where(kept[:, None], share_MB, 1.0)).T,
+            expected.T,
+            np.zeros_like(expected.T),
+            poisson_deviance(counts_MB, share_MB * expected),
+        )
 
     def warnings(self) -> tuple[str, ...]:
         said = list(scarcity(self.outliers, self.expected))

@@ -5,20 +5,19 @@ Axes: M bins, G groups of bins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from raybead.hunt.background.prediction import Background, Outside
+from raybead.hunt.background.prediction import Background, Compared
 from raybead.hunt.background.runs import Runs, run_test
 from raybead.hunt.histogram import Array, Histogram
 
 LEAST = 5.0
 """(Effective) events expected in a group of bins."""
 TOYS = 400
-"""Pseudo-experiments of the likelihood ratio: a p-value of 0.01 to half of itself."""
+"""Pseudo-experiments: a p-value of 0.01 is known to half of itself."""
 POOR = 0.01
 """p-value below which a prediction is called a bad one."""
 
@@ -40,8 +39,12 @@ class Agreement:
     """How well a prediction describes the outliers, away from the most significant window."""
 
     chi2: float
+    """Pearson's."""
     ndf: int
+    """Groups of bins less fitted parameters."""
     p: float
+    """By pseudo-experiments, as that of the likelihood ratio: where groups hold many bins, a fit
+    to the bins takes fewer degrees of freedom from the groups than it has parameters."""
     parameters: int
     """Fitted to the bins compared: degrees of freedom that are spent."""
     likelihood: LikelihoodRatio
@@ -89,43 +92,52 @@ def agreement(
         outliers: of the data [M].
         background: their prediction.
         without: the bins of the window.
-        seed: of the likelihood ratio's pseudo-experiments.
+        seed: of the pseudo-experiments.
     """
     kept = np.ones(len(background.expected), dtype=bool)
     if without is not None:
         kept[without] = False
     rng = np.random.default_rng([seed, len(kept)])
     outside = background.outside(kept, rng, TOYS)
-    group_M = _groups(outside.expected / background.per_event, kept)
-    compared = group_M >= 0
-    seen, expected, own, other = (
-        np.bincount(group_M[compared], values[compared]).astype(np.float64)
-        for values in (
-            outliers.sums,
-            outside.expected,
-            outside.expected * background.per_event,
-            outside.variance,
-        )
-    )
-    chi2 = float(np.sum((seen - expected) ** 2 / (own + other)))
-    ndf = max(len(seen) - outside.parameters, 0) if outside.parameters else 0
+    group_M = _groups(outside.data.expected[0] / background.per_event, kept)
+    groups_MG = (group_M[:, None] == np.arange(group_M.max() + 1)).astype(np.float64)
+    # Sums below 0 are compared as they are.
+    data = replace(outside.data, seen=np.where(kept, outliers.sums, 0.0)[None])
+    chi2 = _pearson(data, groups_MG, background.per_event)
+    ndf = _ndf(groups_MG.shape[1], outside.parameters)
+    bins = int(np.sum(data.expected > 0))
+    residuals = ((data.seen - data.expected) @ groups_MG)[0]
+    likelihood_ndf = _ndf(bins, outside.parameters)
     return Agreement(
-        chi2,
+        float(chi2[0]),
         ndf,
-        float(stats.chi2.sf(chi2, ndf)) if ndf else 1.0,
+        _p(chi2, _pearson(outside.toys, groups_MG, background.per_event)) if ndf else 1.0,
         outside.parameters,
-        _likelihood_ratio(outside),
-        run_test(seen - expected),
+        LikelihoodRatio(
+            float(data.deviance[0]),
+            likelihood_ndf,
+            _p(data.deviance, outside.toys.deviance) if likelihood_ndf else 1.0,
+        ),
+        run_test(residuals),
         background.warnings(),
     )
 
 
-def _likelihood_ratio(outside: Outside) -> LikelihoodRatio:
-    bins = int(np.sum(outside.expected > 0))
-    ndf = max(bins - outside.parameters, 0) if outside.parameters else 0
-    beyond = int(np.sum(outside.toys >= outside.deviance * (1 - 1e-10)))
-    p = (beyond + 1) / (len(outside.toys) + 1)
-    return LikelihoodRatio(outside.deviance, ndf, p if ndf else 1.0)
+def _pearson(compared: Compared, groups_MG: Array, per_event: Array) -> Array:
+    """[N] chi2 of groups of bins."""
+    difference_NG = (compared.seen - compared.expected) @ groups_MG
+    variance_NG = (compared.expected * per_event + compared.variance) @ groups_MG
+    some = variance_NG > 0
+    return np.sum(np.where(some, difference_NG**2 / np.where(some, variance_NG, 1.0), 0.0), axis=1)
+
+
+def _ndf(compared: int, parameters: int) -> int:
+    return max(compared - parameters, 0) if parameters else 0
+
+
+def _p(observed: Array, toys: Array) -> float:
+    # Equal values count as beyond: counts are discrete.
+    return (int(np.sum(toys >= observed * (1 - 1e-10))) + 1) / (len(toys) + 1)
 
 
 def _groups(events_M: Array, kept_M: NDArray[np.bool_]) -> NDArray[np.int64]:

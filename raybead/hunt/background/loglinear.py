@@ -89,6 +89,8 @@ class LogLinear:
         step, size = np.zeros_like(at), np.ones(len(index))
         gain, best = np.full(len(index), np.inf), np.full(len(index), -np.inf)
         for _ in range(STEPS):
+            if len(index) == 0:
+                break
             trial = at + size * step
             spectrum_PB, expected = self.spectrum(trial)
             likelihood = (y * np.log(expected) - c * expected).sum(axis=0)
@@ -114,8 +116,6 @@ class LogLinear:
                 on = ~ended
                 index, at, y, c = index[on], at[:, on], y[:, on], c[:, on]
                 step, size, gain, best = step[:, on], size[on], gain[on], best[on]
-                if len(index) == 0:
-                    break
         found[:, index] = at
         return Fitted(found, converged)
 

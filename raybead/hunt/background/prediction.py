@@ -15,20 +15,29 @@ from raybead.hunt.histogram import Array, Histogram
 
 
 @dataclass(frozen=True)
-class Outside:
-    """A prediction made anew from some of the bins alone, for these bins, and how far they are
-    from it."""
+class Compared:
+    """Outliers and predictions for them, each from the same bins alone."""
 
+    seen: Array
+    """[N, M] sums; 0 in bins that were left out."""
     expected: Array
-    """[M] events, or their summed weights; 0 in bins that were left out."""
+    """[N, M] likewise."""
     variance: Array
-    """[M] of what the prediction takes from elsewhere than the outliers."""
+    """[N, M] of what the prediction takes from elsewhere than the outliers."""
+    deviance: Array
+    """[N] -2 log likelihood ratio to the saturated model."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A prediction made anew from some of the bins alone, for these bins."""
+
+    data: Compared
+    """N = 1"""
+    toys: Compared
+    """Pseudo-experiments of the data's prediction, each with one of its own."""
     parameters: int
     """That were fitted to the outliers of these bins; 0 where they allow none."""
-    deviance: float
-    """-2 log likelihood ratio to the saturated model."""
-    toys: Array
-    """[N] the same of pseudo-experiments, each with a prediction of its own."""
 
 
 class Background(Protocol):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from raybead.hunt.background.deviance import poisson_deviance
 from raybead.hunt.background.loglinear import backward, cholesky, forward
 from raybead.hunt.background.prediction import (
+    Compared,
     Outside,
     drawn,
     effective_counts,
@@ -97,20 +98,26 @@ class RatioPolynomial:
             Histogram(np.where(kept, part.sums, 0)[None], np.where(kept, part.squares, 0)[None])
             for part in (self.outliers, self.others)
         ]
-        fitted = ratios(pair[0], pair[1], self.centres, self.ORDER)
-        counts, share = effective_counts(self.outliers, self.others)
+        share = effective_counts(self.outliers, self.others)[1]
         others, own = (a * kept for a in effective_counts(self.others, self.outliers))
-        expected = fitted.values[0] * np.where(kept, np.maximum(self.others.sums, 0), 0)
+        fitted, data = self._compared(pair[0], pair[1], share)
         shape = (n, len(kept))
-        toys = drawn(rng.poisson(expected * share, size=shape), 1 / share, self.outliers)
+        toys = drawn(rng.poisson(data.expected * share, size=shape), 1 / share, self.outliers)
         rest = drawn(rng.poisson(others, size=shape), 1 / np.where(kept, own, 1.0), self.others)
-        again = ratios(toys, rest, self.centres, self.ORDER).values * rest.sums
-        return Outside(
+        again = self._compared(toys, rest, share)[1]
+        return Outside(data, again, int(fitted.order[0]) + 1)
+
+    def _compared(
+        self, outliers: Histogram, others: Histogram, share: Array
+    ) -> tuple[Ratios, Compared]:
+        fitted = ratios(outliers, others, self.centres, self.ORDER)
+        expected = fitted.values * np.maximum(others.sums, 0)
+        counts = np.maximum(outliers.sums, 0) * share
+        return fitted, Compared(
+            outliers.sums.astype(np.float64),
             expected,
-            fitted.values[0] ** 2 * pair[1].squares[0],
-            int(fitted.order[0]) + 1,
-            float(poisson_deviance(counts * kept, share * expected)),
-            poisson_deviance(toys.sums * share, again * share, axis=1),
+            fitted.values**2 * others.squares,
+            poisson_deviance(counts, share * expected, axis=1),
         )
 
     def warnings(self) -> tuple[str, ...]:

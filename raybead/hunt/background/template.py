@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raybead.hunt.background.deviance import two_sample_deviance
-from raybead.hunt.background.prediction import Outside, effective_counts, per_event, scarcity
+from raybead.hunt.background.prediction import (
+    Compared,
+    Outside,
+    effective_counts,
+    per_event,
+    scarcity,
+)
 from raybead.hunt.histogram import Array, Counts, Histogram
 
 
@@ -91,23 +97,38 @@ class NonOutliers:
     def outside(self, kept: NDArray[np.bool_], rng: np.random.Generator, n: int) -> Outside:
         """Pseudo-experiments deal out who is an outlier among the events of the kept bins, or
         among as many as the effective ones where weights differ."""
-        outliers, others = self.outliers[kept], self.others[kept]
-        scale = float(_scales(outliers.sums[None], others.sums[None])[0, 0])
-        expected, variance = np.zeros(len(kept)), np.zeros(len(kept))
-        expected[kept], variance[kept] = scale * others.sums, scale**2 * others.squares
-        some, rest = (
-            effective_counts(part, other)[0]
-            for part, other in ((outliers, others), (others, outliers))
-        )
+        some = effective_counts(self.outliers, self.others)[0] * kept
+        rest = effective_counts(self.others, self.outliers)[0] * kept
         every = np.rint(some + rest).astype(np.int64)
         number = min(int(np.rint(some.sum())), int(every.sum()))
         dealt = rng.multivariate_hypergeometric(every, number, size=n, method="marginals")
-        return Outside(
-            expected,
-            variance,
-            int(scale > 0),
-            float(two_sample_deviance(some[None], rest[None])[0]),
-            two_sample_deviance(dealt.astype(np.float64), (every - dealt).astype(np.float64)),
+        data = self._compared(
+            some[None],
+            rest[None],
+            np.where(kept, self.outliers.sums, 0)[None],
+            np.where(kept, self.others.sums, 0)[None],
+            np.where(kept, self.others.squares, 0)[None],
+        )
+        weight, left = self.per_event, every - dealt
+        toys = self._compared(
+            dealt.astype(np.float64),
+            left.astype(np.float64),
+            dealt * weight,
+            left * weight,
+            left * weight**2,
+        )
+        return Outside(data, toys, int(data.expected.any()))
+
+    @staticmethod
+    def _compared(
+        some: Array, rest: Array, seen: Array, others: Array, squares: Array
+    ) -> Compared:
+        scale = _scales(seen, others)
+        return Compared(
+            seen.astype(np.float64),
+            scale * others,
+            scale**2 * squares,
+            two_sample_deviance(some, rest),
         )
 
     def warnings(self) -> tuple[str, ...]:
