@@ -108,6 +108,8 @@ class Box:
     """Cuts that can't be hunted at, with their reasons."""
     n_search: float
     n_window: float
+    fitted: int
+    """Parameters of the thresholds that these very events were fitted with; 1 where none were."""
     unit: float
     """What histograms are in units of: the weight that all events share, so that they are counts;
     1 where weights differ."""
@@ -137,7 +139,8 @@ class Box:
         if all(isinstance(background, NonOutliers) for background in backgrounds):
             counted = self.every.are_counts
             weight = None if counted else self.inside.weight
-            return Permutation(self.place, self.flags, len(self.edges) - 1, weight)
+            parts = self.fitted if counted and len({cut.run for cut in self.cuts}) == 1 else 1
+            return Permutation(self.place, self.flags, len(self.edges) - 1, weight, parts)
         runs = [cut.run for cut in self.cuts]
         chains = tuple(
             tuple(k for k, run in enumerate(runs) if run == name) for name in dict.fromkeys(runs)
@@ -213,8 +216,17 @@ def prepare_box(runs: Sequence[Scores], config: Hunt) -> Box:
         refused=tuple(refused),
         n_search=search.total,
         n_window=inside.total,
+        fitted=_parameters(config),
         unit=1.0 if unit is None else unit,
     )
+
+
+def _parameters(config: Hunt) -> int:
+    """How many parameters of its thresholds follow the sample that is hunted in."""
+    if config.threshold_fit == "background" or config.conditional == "none":
+        return 1
+    # A median and a gap: outliers follow the gap, which has two.
+    return 2 if config.threshold_order == "auto" else config.threshold_order + 1
 
 
 def bump_hunt(config: Hunt, supported: NDArray[np.bool_]) -> BumpHunt:

@@ -127,9 +127,11 @@ static double largest(const struct scan *scan, int64_t look, const int32_t *runn
 
 /* Everything that events are dealt by. */
 struct deal {
-    int64_t toys, bins, patterns, direct;
+    int64_t toys, bins, patterns, parts;
+    const int64_t *bound;     /* [parts + 1] bins between which patterns are dealt by themselves */
     const int64_t *every;     /* [bins] events */
-    const int64_t *size;      /* [patterns] events that bear each, fewest first */
+    const int64_t *size;      /* [parts][patterns] events that bear each */
+    const int64_t *direct;    /* [parts] patterns, the first ones, that are dealt event by event */
     const uint8_t *holds;     /* [looks][patterns] whether a pattern's events are in a look */
     struct factorials factorials;
     struct scan scan;
@@ -137,47 +139,57 @@ struct deal {
     int32_t *counts;          /* [toys][patterns][bins], or NULL */
 };
 
-/* The first `direct` patterns are dealt event by event, the others bin by bin. */
+/* One part's patterns among its events: the first event by event, the others bin by bin. */
+static void deal_part(struct random *r, const struct deal *d, int64_t part, uint16_t *bin,
+                      int64_t *left, int32_t *count) {
+    const int64_t bins = d->bins, low = d->bound[part], high = d->bound[part + 1];
+    const int64_t *size = d->size + part * d->patterns;
+    int64_t total = 0, dealt = 0, p = 0;
+    for (int64_t m = low; m < high; m++) total += d->every[m];
+    /* The first places of a shuffle. It may begin with the last toy's order: any will do. */
+    for (; p < d->direct[part]; p++)
+        for (const int64_t end = dealt + size[p]; dealt < end; dealt++) {
+            const uint64_t other = dealt + below(r, (uint64_t)(total - dealt));
+            const uint16_t m = bin[other];
+            bin[other] = bin[dealt], bin[dealt] = m;
+            count[p * bins + m]++;
+        }
+    if (p == d->patterns) return;
+    for (int64_t m = low; m < high; m++) {
+        left[m] = d->every[m];
+        for (int64_t q = 0; q < p; q++) left[m] -= count[q * bins + m];
+    }
+    for (int64_t rest = total - dealt; p < d->patterns; rest -= size[p++]) {
+        int64_t sample = size[p], behind = rest;
+        for (int64_t m = low; m < high && sample > 0; m++) {
+            const int64_t k = hypergeometric(r, &d->factorials, left[m], sample, behind);
+            behind -= left[m], sample -= k, left[m] -= k;
+            count[p * bins + m] = (int32_t)k;
+        }
+    }
+}
+
 static int deal(struct random *random, const struct deal *d) {
     const int64_t bins = d->bins, cells = d->patterns * bins;
     int64_t total = 0;
     for (int64_t m = 0; m < bins; m++) total += d->every[m];
-    uint16_t *bin = malloc((d->direct ? total : 1) * sizeof(uint16_t));
+    uint16_t *bin = malloc((total + 1) * sizeof(uint16_t));
     int32_t *own = malloc((cells + 1) * sizeof(int32_t));
     int64_t *left = malloc((bins + 1) * sizeof(int64_t));
     int32_t *running = malloc((bins + 1) * sizeof(int32_t));
     const int failed = bin == NULL || own == NULL || left == NULL || running == NULL;
     struct random state = *random;
     struct random *r = &state; /* a copy of our own stays in registers */
-    if (!failed && d->direct)
+    if (!failed)
         for (int64_t m = 0, e = 0; m < bins; m++)
             for (int64_t k = 0; k < d->every[m]; k++) bin[e++] = (uint16_t)m;
     for (int64_t toy = 0; toy < d->toys && !failed; toy++) {
         int32_t *count = d->counts == NULL ? own : d->counts + toy * cells;
         memset(count, 0, cells * sizeof(int32_t));
-        int64_t dealt = 0, p = 0;
-        /* The first places of a shuffle. It may begin with the last toy's order: any will do. */
-        for (; p < d->direct; p++)
-            for (const int64_t end = dealt + d->size[p]; dealt < end; dealt++) {
-                const uint64_t other = dealt + below(r, (uint64_t)(total - dealt));
-                const uint16_t m = bin[other];
-                bin[other] = bin[dealt], bin[dealt] = m;
-                count[p * bins + m]++;
-            }
-        if (p < d->patterns) {
-            for (int64_t m = 0; m < bins; m++) {
-                left[m] = d->every[m];
-                for (int64_t q = 0; q < p; q++) left[m] -= count[q * bins + m];
-            }
-            for (int64_t rest = total - dealt; p < d->patterns; rest -= d->size[p++]) {
-                int64_t sample = d->size[p], behind = rest;
-                for (int64_t m = 0; m < bins && sample > 0; m++) {
-                    const int64_t k =
-                        hypergeometric(r, &d->factorials, left[m], sample, behind);
-                    behind -= left[m], sample -= k, left[m] -= k;
-                    count[p * bins + m] = (int32_t)k;
-                }
-            }
+        uint16_t *events = bin;
+        for (int64_t part = 0; part < d->parts; part++) {
+            deal_part(r, d, part, events, left, count);
+            for (int64_t m = d->bound[part]; m < d->bound[part + 1]; m++) events += d->every[m];
         }
         if (d->out == NULL) continue;
         for (int64_t look = 0; look < d->scan.looks; look++) {
@@ -311,11 +323,12 @@ static PyObject *done(int status) {
 
 static PyObject *py_deal(PyObject *self, PyObject *args) {
     (void)self;
-    address seed, every, size, holds, table, start, stop, first, last, offset, values, out, counts;
-    long long toys, bins, patterns, direct, table_size, looks, windows;
-    if (!PyArg_ParseTuple(args, "KLLLLKKKKL" SCAN_FORMAT "KK", &seed, &toys, &bins, &patterns,
-                          &direct, &every, &size, &holds, &table, &table_size, SCAN_ARGUMENTS,
-                          &out, &counts))
+    address seed, bound, every, size, direct, holds, table;
+    address start, stop, first, last, offset, values, out, counts;
+    long long toys, bins, patterns, parts, table_size, looks, windows;
+    if (!PyArg_ParseTuple(args, "KLLLLKKKKKKL" SCAN_FORMAT "KK", &seed, &toys, &bins, &patterns,
+                          &parts, &bound, &every, &size, &direct, &holds, &table, &table_size,
+                          SCAN_ARGUMENTS, &out, &counts))
         return NULL;
     struct random random;
     memcpy(random.s, AT(const void, seed), sizeof random.s);
@@ -323,9 +336,11 @@ static PyObject *py_deal(PyObject *self, PyObject *args) {
         .toys = toys,
         .bins = bins,
         .patterns = patterns,
-        .direct = direct,
+        .parts = parts,
+        .bound = AT(const int64_t, bound),
         .every = AT(const int64_t, every),
         .size = AT(const int64_t, size),
+        .direct = AT(const int64_t, direct),
         .holds = AT(const uint8_t, holds),
         .factorials = {AT(const double, table), table_size},
         .scan = SCAN,

@@ -37,6 +37,7 @@ def deal(
     rng: np.random.Generator,
     n: int,
     every: Counts,
+    bounds: Counts,
     size: Counts,
     holds: NDArray[np.bool_],
     tables: Tables | None,
@@ -47,17 +48,20 @@ def deal(
         rng: seeds the draws.
         n: N.
         every: [M] events.
-        size: [P] events of each pattern, rising.
+        bounds: [S + 1] bins between which patterns are dealt by themselves.
+        size: [S, P] events of each pattern; those of few events first, where it is to be quick.
         holds: [L, P] whether a pattern's events are in a look.
         tables: of the looks' statistics.
     """
     seed, factorials = _seed(rng), _log_factorials()
-    every, size = (np.ascontiguousarray(a, dtype=np.int64) for a in (every, size))
+    every, bounds, size = (np.ascontiguousarray(a, dtype=np.int64) for a in (every, bounds, size))
     held = np.ascontiguousarray(holds, dtype=np.uint8)
-    direct = int(np.searchsorted(size, _DIRECT * len(every), side="right"))
-    out = _empty(n, len(every), len(size), tables)
+    few = size <= _DIRECT * np.diff(bounds)[:, None]
+    direct = np.logical_and.accumulate(few, axis=1).sum(axis=1, dtype=np.int64)
+    out = _empty(n, len(every), size.shape[1], tables)
     _toys.deal(
-        *_at(seed), n, len(every), len(size), direct, *_at(every, size, held, factorials),
+        *_at(seed), n, len(every), size.shape[1], len(size),
+        *_at(bounds, every, size, direct, held, factorials),
         len(factorials), *_scan(tables), *_results(out, tables),
     )  # fmt: skip
     return out
