@@ -16,6 +16,9 @@ from raybead.hunt.scan.peaks import PeakModel
 from raybead.hunt.scan.roots import crossing
 from raybead.hunt.scan.trials import Upcrossings
 
+SHORT = 0.3
+"""Significance by which the median may fall short of what is asked for: counts come in steps."""
+
 Floats = tuple[float, ...]
 
 
@@ -25,9 +28,10 @@ class DiscoveryReach:
 
     masses: Floats
     """[G] GeV"""
-    signal: Floats
-    """[G] events of the resonance among outliers."""
-    over_background: Floats
+    signal: tuple[float | None, ...]
+    """[G] events of the resonance among outliers; None where no yield would be found, because
+    the background could always be told to explain it."""
+    over_background: tuple[float | None, ...]
     """[G] the same over the background's outliers in the window."""
     z: float
     """Significance asked for."""
@@ -54,6 +58,7 @@ def reach(model: PeakModel, z: float = 3.0, trials: Upcrossings | None = None) -
         return np.sqrt(np.maximum(2 * bare.value_P, 0.0)) - z_local
 
     found = crossing(above, np.zeros(len(peaks)), z_local * curvature_error(peaks, null))
+    found = np.where(above(found) < -SHORT, np.inf, found)
     return _told(model, model.templates.masses, found, z, z_local, "asymptotic")
 
 
@@ -88,7 +93,8 @@ def reach_by_toys(
 
         peak, null = model.peaks(injected)
         start = z_local * curvature_error(peak, null)
-        found.append(crossing(above, np.zeros(1), start)[0])
+        s_1 = crossing(above, np.zeros(1), start)
+        found.append(s_1[0] if above(s_1)[0] > -SHORT else np.inf)
     return _told(model, masses, np.array(found), z, z_local, "toys")
 
 
@@ -100,8 +106,10 @@ def _told(
     )
     return DiscoveryReach(
         masses=tuple(float(mass) for mass in masses),
-        signal=tuple(float(s) for s in signal),
-        over_background=tuple(float(s / total) if total > 0 else 0.0 for s in signal),
+        signal=tuple(float(s) if np.isfinite(s) else None for s in signal),
+        over_background=tuple(
+            float(s / total) if np.isfinite(s) and total > 0 else None for s in signal
+        ),
         z=z,
         z_local=z_local,
         method=method,

@@ -29,6 +29,8 @@ from scipy import special
 from raybead.hunt.histogram import Array
 
 INFINITE = 1e30
+STEEPEST = 25.0
+"""Of logarithms of r: nothing overflows."""
 LOWEST = 1e-6
 """Effective events below which a prediction's logarithm goes on as a parabola."""
 BELOW_ZERO = 1e-3
@@ -121,7 +123,7 @@ class OthersLikelihood:
 
     def slopes(self, s_P: Array, theta_PK: Array) -> Slopes:
         n, m, signal = self.n_PM, self.m_PM, self.signal_PM
-        r = np.exp(theta_PK)
+        r = np.exp(np.clip(theta_PK, -STEEPEST, STEEPEST))
         leaked = r * self.leak
         mu, y, x = self._profiled(s_P, r)
         free = x > 0
@@ -141,8 +143,8 @@ class OthersLikelihood:
         both = np.maximum(flat_mu + flat_y, 1e-300)
         share = flat_y / both
         stiff = 1 / both
-        bound = 1 / np.maximum(flat_mu, 1e-300) + leaked**2 / np.maximum(flat_y, 1e-300)
-        c_ss = np.where(free, (1 - leaked) ** 2 * stiff, np.minimum(bound, INFINITE))
+        held = t**2 / np.where(n > 0, n, 1.0) + (leaked * u) ** 2 / np.where(m > 0, m, 1.0)
+        c_ss = np.where(free, (1 - leaked) ** 2 * stiff, held)
         leak_y = (s_P[:, None] * leaked) * signal
         c_sr = (share + leaked * (1 - share)) / r - leaked * u - leak_y * (1 - leaked) * stiff
         c_rr = gain * (flat_mu * share / r - leak_y * (1 - share)) + x * (
@@ -164,6 +166,7 @@ class OthersLikelihood:
             np.stack([np.stack([f_ss, f_sr]), np.stack([f_sr, f_rr])]),
         )
 
+    @np.errstate(all="ignore")  # of the forms that aren't taken
     def _profiled(self, s_P: Array, r_P1: Array) -> tuple[Array, Array, Array]:
         """[P, M] mu, r nu, and the background r b, at the best b >= 0."""
         n, m = self.n_PM, self.m_PM
@@ -171,7 +174,7 @@ class OthersLikelihood:
         peak = s_P[:, None] * self.signal_PM
         delta = (1 - r_P1 * self.leak) * peak
         shifted = kappa * delta
-        root = np.hypot(shifted + m - n, 2 * np.sqrt(n * m))
+        root = np.sqrt((shifted + m - n) ** 2 + 4 * n * m)
         # Each of them in the form that doesn't cancel.
         plus, minus = n + m + shifted, n + m - shifted
         mu = np.where(
@@ -189,7 +192,7 @@ class OthersLikelihood:
         return mu, y, np.where(none, 0.0, np.maximum(mu - peak, 1e-300))
 
     def rates(self, s_P: Array, theta_PK: Array) -> tuple[Array, ...]:
-        r = np.exp(theta_PK)
+        r = np.exp(np.clip(theta_PK, -STEEPEST, STEEPEST))
         mu, y, _ = self._profiled(s_P, r)
         return mu, y / r
 

@@ -17,7 +17,9 @@ TOLERANCE = 1e-12
 """A fit is done where its next step gains less log-likelihood: some 1e-6 of an error."""
 STEPS = 120
 """After which a fit is left at the best it found. Five are usual."""
-ROWS = 4096
+FARTHEST = 30.0
+"""Times the gain of a scoring step beyond which a Newton step isn't believed."""
+ROWS = 1024
 """Fits at a time, so that their arrays stay in the cache."""
 
 
@@ -50,7 +52,14 @@ def fit(likelihood: Likelihood, s_P: Array, theta_PK: Array, held: bool = False)
     parts = []
     for first in range(0, max(len(likelihood), 1), ROWS):
         rows = np.arange(first, min(first + ROWS, len(likelihood)))
-        parts.append(_fit(likelihood.take(rows), s_P[rows], theta_PK[rows], held))
+        part = likelihood.take(rows)
+        found, stuck = _fit(part, s_P[rows], theta_PK[rows], held)
+        if len(stuck) and not held:
+            # At a kink in s, where empty bins meet no peak: what is left is the background.
+            at = found.take(stuck)
+            rest, _ = _fit(part.take(stuck), at.s_P, at.theta_PK, held=True)
+            found.theta_PK[stuck], found.value_P[stuck] = rest.theta_PK, rest.value_P
+        parts.append(found)
     return Fitted(
         *(
             np.concatenate([getattr(part, name) for part in parts])
@@ -70,12 +79,15 @@ def curvature_error(likelihood: Likelihood, fitted: Fitted) -> Array:
 
 
 @np.errstate(all="ignore")
-def _fit(likelihood: Likelihood, s_P: Array, theta_PK: Array, held: bool) -> Fitted:
+def _fit(
+    likelihood: Likelihood, s_P: Array, theta_PK: Array, held: bool
+) -> tuple[Fitted, NDArray[np.integer]]:
+    """The fits, and those that ended where no step gains, or without an end."""
     n = len(likelihood)
     found_DP = np.concatenate([s_P[:, None], theta_PK], axis=1).T.astype(np.float64)
     value_P = np.zeros(n)
     moving = slice(int(held), None)
-    on = np.arange(n)
+    on, stuck = np.arange(n), np.arange(0)
     at, step, size = found_DP.copy(), np.zeros_like(found_DP), np.ones(n)
     best, gain = np.full(n, np.inf), np.full(n, np.inf)
     for _ in range(STEPS):
@@ -93,9 +105,10 @@ def _fit(likelihood: Likelihood, s_P: Array, theta_PK: Array, held: bool) -> Fit
         gain = np.where(better, -np.sum(slopes.gradient_DP * newton, axis=0), gain)
         size = np.where(better, 1.0, size / 2)
         # Fitted to the end, or no step however small gains anything: a kink, or rounding.
-        ended = (better & (gain < TOLERANCE)) | (size < 1e-9)
+        kinked = size < 1e-9
+        ended = (better & (gain < TOLERANCE)) | kinked
         if ended.any():
-            rows = on[ended]
+            rows, stuck = on[ended], np.append(stuck, on[kinked])
             found_DP[:, rows], value_P[rows] = at[:, ended], best[ended]
             keep = ~ended
             on, likelihood = on[keep], likelihood.take(np.flatnonzero(keep))
@@ -104,17 +117,18 @@ def _fit(likelihood: Likelihood, s_P: Array, theta_PK: Array, held: bool) -> Fit
             if len(on) == 0:
                 break
     found_DP[:, on], value_P[on] = at, best
-    return Fitted(found_DP[0], found_DP[1:].T, value_P)
+    return Fitted(found_DP[0], found_DP[1:].T, value_P), np.append(stuck, on)
 
 
 def _downhill(slopes: Slopes, moving: slice) -> Array:
-    """[D, P] Newton's step, or the scoring step where the curvature isn't positive."""
+    """[D, P] Newton's step, or the scoring step where the curvature isn't positive, or too near
+    to zero to say how far to go."""
     gradient = slopes.gradient_DP[moving]
     newton, definite = solve(slopes.hessian_DDP[moving, moving], gradient)
-    if not definite.all():
-        scoring, fine = solve(slopes.fisher_DDP[moving, moving], gradient)
-        newton = np.where(definite, newton, np.where(fine, scoring, 1e-3 * np.sign(gradient)))
-    return -newton
+    scoring, fine = solve(slopes.fisher_DDP[moving, moving], gradient)
+    far = np.sum(gradient * newton, axis=0) > FARTHEST * np.sum(gradient * scoring, axis=0)
+    step = np.where(fine, scoring, 1e-3 * np.sign(gradient))
+    return -np.where(definite & ~(far & fine), newton, step)
 
 
 def solve(matrix_DDP: Array, side_DP: Array) -> tuple[Array, NDArray[np.bool_]]:

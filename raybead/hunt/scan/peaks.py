@@ -21,7 +21,7 @@ from raybead.hunt.scan.likelihood import Likelihood, OthersLikelihood
 from raybead.hunt.scan.newton import Fitted, fit
 from raybead.hunt.scan.templates import Templates
 
-TOGETHER = 8192
+TOGETHER = 2048
 """Fits of pseudo-experiments whose arrays are made at a time."""
 
 

@@ -14,17 +14,21 @@ from raybead.hunt.histogram import Array
 WIDTH = 1e-6
 """A root is known when its bracket is this narrow, relative to it or to the first bracket."""
 
+TRIPLED = 25
+"""How often the far end is moved outwards before a root is given up."""
+
 
 def crossing(function: Callable[[Array], Array], low_P: Array, high_P: Array) -> Array:
     """[P] where functions that aren't above 0 at ``low`` come to be, ``high`` being a guess.
 
-    The far end is doubled until the function is above 0 there, and then the bracket narrowed by
-    Chandrupatla's method (Adv. Eng. Softw. 28 (1997) 145): inverse quadratic interpolation, and
-    bisection where that can't be trusted. ``high`` may lie on either side of ``low``.
+    The far end's distance is tripled until the function is above 0 there, and then the bracket
+    narrowed by Chandrupatla's method (Adv. Eng. Softw. 28 (1997) 145): inverse quadratic
+    interpolation, and bisection where that can't be trusted. ``high`` may lie on either side of
+    ``low``. Without a root it is the far end reached.
     """
     a, b = np.array(low_P, dtype=np.float64), np.array(high_P, dtype=np.float64)
     f_a, f_b = function(a), function(b)
-    for _ in range(60):
+    for _ in range(TRIPLED):
         short = ~(f_b > 0)
         if not short.any():
             break

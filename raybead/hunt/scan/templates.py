@@ -98,7 +98,7 @@ class SimulatedPeak:
         q16, q25, q75, q84 = (quantile(x, weight, q) for q in (0.16, 0.25, 0.75, 0.84))
         centre = np.average(x, weights=weight)
         std = np.sqrt(max(np.average((x - centre) ** 2, weights=weight), 0.0))
-        narrow = min(s for s in (std, (q75 - q25) / 1.34, 1.0) if s > 0 or s == 1.0)
+        narrow = min((s for s in (std, (q75 - q25) / 1.34) if s > 0), default=0.0)
         width = 0.9 * max(narrow, 1e-3) * n ** (-0.2)
         # Cells fine against the smoothing; a long tail may make them coarser, never too many.
         step = max(width / STEPS, (x.max() - x.min()) / 200_000)

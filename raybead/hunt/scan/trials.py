@@ -17,7 +17,6 @@ Axes: N pseudo-experiments, G masses.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from scipy import special
@@ -82,10 +81,11 @@ class Upcrossings:
 
     def local(self, z: float) -> float:
         """The local significance that has a global significance of ``z``."""
-        target = np.log(NormalDist().cdf(-z))
+        target = float(special.log_ndtr(-z))
         low, high = 0.0, max(z, 0.0) + 10.0
         while high - low > 1e-10:
             middle = (low + high) / 2
-            p = special.ndtr(-middle) + self.mean * np.exp((self.level - middle**2) / 2)
-            low, high = (middle, high) if np.log(p) > target else (low, middle)
+            crossed = np.log(max(self.mean, 1e-300)) + (self.level - middle**2) / 2
+            p = np.logaddexp(special.log_ndtr(-middle), crossed)
+            low, high = (middle, high) if p > target else (low, middle)
         return high
