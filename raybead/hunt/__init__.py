@@ -1,7 +1,7 @@
 """Selection, background, scan, toys: from event scores to a significance."""
 
 from raybead.hunt.background import NonOutliers, RatioPolynomial, predict
-from raybead.hunt.binning import DIJET_EDGES, edges_within
+from raybead.hunt.binning import DIJET_EDGES, edges_of, edges_within
 from raybead.hunt.evaluation import evaluate
 from raybead.hunt.histogram import Histogram
 from raybead.hunt.hunt import Prepared, conclude, conclude_cut, prepare_cut
@@ -24,6 +24,7 @@ __all__ = [
     "Windows",
     "conclude",
     "conclude_cut",
+    "edges_of",
     "edges_within",
     "evaluate",
     "fit_threshold",
