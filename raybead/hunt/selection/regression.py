@@ -115,8 +115,10 @@ def _minimised(problem: _Linear, start: Array) -> Array:
     # What one more step could still gain, in the loss of an event.
     least = 1e-8 * problem.width * float(problem.weight.sum())
     point = problem.at(c)
+    # Far from all scores the loss is straight, and its own curvature no measure for a ridge.
+    steepest = 1e-3 * float(np.abs(point.gradient).max()) / problem.width
     for _ in range(STEPS):
-        scale = float(np.abs(np.diag(point.hessian)).max()) or 1.0
+        scale = max(float(np.abs(np.diag(point.hessian)).max()), steepest)
         step = _downwards(point, ridge)
         there = None if step is None else problem.at(c + step)
         while step is None or there is None or not _leads_down(point, step, there):
@@ -160,4 +162,4 @@ def _deviation(score: Array, weight: Array) -> float:
 
 
 def _normal(u: Array) -> Array:
-    return np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+    return np.exp(-(np.clip(u, -38.0, 38.0) ** 2) / 2) / np.sqrt(2 * np.pi)
