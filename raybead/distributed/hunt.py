@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,11 @@ from raybead.hunt import (
     Sample,
     Scores,
     boxes_of,
-    combine,
-    conclude,
-    describe_cut,
+    described,
     evaluate,
+    joint_statistics,
     key_of,
-    statistics,
+    most_toys,
     trials_of,
     until,
 )
@@ -61,7 +60,7 @@ def hunt(
     """
     boxes: list[Box] = result_of(_prepare.remote(runs, config))
     shared = ray.put(boxes)
-    crossings = [_trials.remote(shared, number, config, seed) for number in range(len(boxes))]
+    crossings = [_trials.remote(shared, number, seed) for number in range(len(boxes))]
     observed = np.concatenate([box.observed(config) for box in boxes])
     most = most_toys(boxes, config)
     cpus = int(ray.cluster_resources().get("CPU", 1))
@@ -88,14 +87,6 @@ def hunt(
             runs[own], own, shared, config, ray.put((observed, toys)), crossings, folder
         )
     )
-
-
-def most_toys(boxes: Sequence[Box], config: Hunt) -> int:
-    """How many pseudo-experiments there may be."""
-    if config.toys != "auto":
-        return config.toys
-    tabled = config.statistic == "bumps" and config.background == "non-outliers"
-    return 10_000_000 if tabled and all(box.every.are_counts for box in boxes) else 100_000
 
 
 def scores_of(run: str, scores: Folder, config: Hunt, *, signal: bool = False) -> Scores:
@@ -128,18 +119,13 @@ def _prepare(runs: Mapping[str, Folder], config: Hunt) -> list[Box]:
 @ray.remote
 @told
 def _toys(boxes: list[Box], config: Hunt, n: int, seed: int, first: int) -> np.ndarray:
-    columns = [
-        statistics(box.null(), box.looks(config), n, (seed, number), first)
-        for number, box in enumerate(boxes)
-    ]
-    # Seven digits are enough to rank them by, and ten million toys of three looks are 120 MB.
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    return joint_statistics(boxes, config, n, seed, first)
 
 
 @ray.remote
 @told
-def _trials(boxes: list[Box], number: int, config: Hunt, seed: int) -> Any:
-    return trials_of(boxes[number], config, (seed, number, 1))
+def _trials(boxes: list[Box], number: int, seed: int) -> Any:
+    return trials_of(boxes[number], (seed, number, 1))
 
 
 @ray.remote
@@ -154,17 +140,8 @@ def _conclude(
     folder: Folder,
 ) -> dict[str, Any]:
     observed, toys = found
-    combined = combine(observed, toys)
-    cuts = []
-    for box, trials in zip(boxes, [result_of(task) for task in crossings], strict=True):
-        for cut, of_cut in zip(box.cuts, trials, strict=True):
-            place = len(cuts)
-            cuts.append(
-                describe_cut(
-                    box, cut, config, float(observed[place]), toys[:, place],
-                    combined.per_look[place], of_cut, own,
-                )
-            )  # fmt: skip
+    trials = [result_of(task) for task in crossings]
+    result = described(boxes, config, observed, toys, trials, own)
     table = read_parquet(scores.read("search.parquet"), f"{scores}/search.parquet")
     hunted = _outliers(boxes[0], own)
     event = table.column("event").to_numpy()
@@ -174,14 +151,7 @@ def _conclude(
         if cut.run == own
     }
     rated = Cuts(boxes[0].edges, passing, config.observable)
-    result = {
-        "observable": config.observable,
-        "statistic": config.statistic,
-        "cuts": cuts,
-        "refused": [reason for box in boxes for reason in box.refused],
-        "conclusion": conclude(cuts, combined),
-        "evaluation": evaluate(table, tuple(SCORED), cuts=rated),
-    }
+    result["evaluation"] = evaluate(table, tuple(SCORED), cuts=rated)
     folder.write(OUTLIERS, table_bytes(hunted))
     folder.write_json(RESULT, result)
     return result

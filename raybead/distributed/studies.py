@@ -1,4 +1,4 @@
-"""Studies of the hunt itself as Ray tasks: its calibration without a signal, its reach with one."""
+"""Studies of the hunt as Ray tasks: its calibration without a signal, its reach with one."""
 
 from __future__ import annotations
 

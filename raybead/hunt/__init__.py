@@ -1,14 +1,15 @@
 """Selection, background, scan, toys: from event scores to a significance, and what it is worth."""
 
 from raybead.hunt.binning import DIJET_EDGES, edges_of
-from raybead.hunt.box import Box, Cut, Scores, boxes_of, prepare_box, trials_of
+from raybead.hunt.box import Box, boxes_of, prepare_box, trials_of
+from raybead.hunt.cut import Cut, Scores
 from raybead.hunt.evaluation import Cuts, evaluate
 from raybead.hunt.histogram import Histogram
-from raybead.hunt.result import conclude, describe_cut, key_of
+from raybead.hunt.result import described, hunt_here, joint_statistics, key_of, most_toys
 from raybead.hunt.sample import Sample
 from raybead.hunt.selection import Threshold, fit_threshold
 from raybead.hunt.studies import hunt_once
-from raybead.hunt.toys import CHUNK, GlobalP, combine, statistics, until
+from raybead.hunt.toys import CHUNK, GlobalP, until
 
 __all__ = [
     "CHUNK",
@@ -22,16 +23,16 @@ __all__ = [
     "Scores",
     "Threshold",
     "boxes_of",
-    "combine",
-    "conclude",
-    "describe_cut",
+    "described",
     "edges_of",
     "evaluate",
     "fit_threshold",
+    "hunt_here",
     "hunt_once",
+    "joint_statistics",
     "key_of",
+    "most_toys",
     "prepare_box",
-    "statistics",
     "trials_of",
     "until",
 ]

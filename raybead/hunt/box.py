@@ -13,84 +13,18 @@ from numpy.typing import NDArray
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt.background import (
-    Background,
-    Dijet,
-    Events,
-    NonOutliers,
-    RatioPolynomial,
-    predict,
-)
+from raybead.hunt.background import NonOutliers, RatioPolynomial
 from raybead.hunt.binning import Array, edges_of
+from raybead.hunt.cut import Cut, Scores, make_cut
 from raybead.hunt.histogram import Histogram
 from raybead.hunt.sample import Sample
-from raybead.hunt.scan import (
-    BumpHunt,
-    Family,
-    GaussianPeak,
-    LikelihoodScan,
-    PeakModel,
-    SimulatedPeak,
-    Templates,
-    Upcrossings,
-    Windows,
-)
-from raybead.hunt.selection import Selection, select
+from raybead.hunt.scan import Upcrossings
+from raybead.hunt.selection import select
 from raybead.hunt.toys import Look, Null, Permutation, Spectra, Thinned, observed_statistics
 from raybead.hunt.weights import shared_weight
 
 TRIALS = 300
 """Pseudo-experiments for the number of a peak's chances, whose mean they tell to some 5 %."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One run's scores of both samples."""
-
-    run: str
-    search: Sample
-    background: Sample
-    signal: Sample | None = None
-    """The search sample's signal events, where the job asks for the shape of a simulated one."""
-
-
-@dataclass(frozen=True)
-class Cut:
-    """One cut of one run's score: who passes, and what background predicts of them."""
-
-    run: str
-    selection: Selection
-    """Of the events of the mass window."""
-    outliers: Histogram
-    others: Histogram
-    background: Background
-    peaks: Templates
-    """Of the signal that is looked for."""
-    leak: float
-    """The signal's ratio of others to outliers; 0 where it isn't known."""
-
-    def peak_model(self, templates: Templates | None = None) -> PeakModel:
-        """The likelihood of a peak among these outliers."""
-        return self.likelihood(templates).model(
-            self.outliers, self.others, self.background.expected
-        )
-
-    def look(self, config: Hunt, supported: NDArray[np.bool_]) -> Look:
-        """How pseudo-experiments of this cut become numbers."""
-        if config.statistic == "likelihood":
-            return Look(self.background, self.likelihood())
-        return Look(self.background, bump_hunt(config, supported))
-
-    def likelihood(self, templates: Templates | None = None) -> LikelihoodScan:
-        """The scan for a peak that goes with the background."""
-        templates = self.peaks if templates is None else templates
-        match self.background:
-            case NonOutliers():
-                return LikelihoodScan(templates, leak=self.leak)
-            case Dijet() as dijet:
-                return LikelihoodScan(templates, family=Family.of(*dijet.design))
-            case _:
-                return LikelihoodScan(templates, fixed=True)
 
 
 @dataclass(frozen=True)
@@ -201,7 +135,7 @@ def prepare_box(runs: Sequence[Scores], config: Hunt) -> Box:
             try:
                 if isinstance(found, HuntError):
                     raise found
-                cuts.append(_cut(run, found, edges, inside, unit, config))
+                cuts.append(make_cut(run, found, edges, inside, unit, config))
             except HuntError as error:
                 named = str(error).startswith("cut ")
                 refused.append(f"{error if named else f'cut {quantile:g}: {error}'}{whose}")
@@ -227,62 +161,6 @@ def _parameters(config: Hunt) -> int:
         return 1
     # A median and a gap: outliers follow the gap, which has two.
     return 2 if config.threshold_order == "auto" else config.threshold_order + 1
-
-
-def bump_hunt(config: Hunt, supported: NDArray[np.bool_]) -> BumpHunt:
-    """The scan that a job asks for, of bins that are supported or not [M]."""
-    windows = Windows.of(len(supported), config.widths)
-    return BumpHunt(windows, config.direction, config.sidebands, supported=supported)
-
-
-def _cut(
-    run: Scores,
-    selection: Selection,
-    edges: Array,
-    inside: Sample,
-    unit: float | None,
-    config: Hunt,
-) -> Cut:
-    outliers, others = (
-        Histogram.of(part.mass, part.weight if unit is None else None, edges)
-        for part in (inside.select(selection.outlier), inside.select(~selection.outlier))
-    )
-    events = None if unit is not None else Events(
-        np.searchsorted(edges, inside.mass, side="right") - 1,
-        inside.weight,
-        int(selection.outlier.sum()),
-    )  # fmt: skip
-    templates, leak = _signal(run, selection, edges, config)
-    return Cut(
-        run=run.run,
-        selection=selection,
-        outliers=outliers,
-        others=others,
-        background=predict(outliers, others, events, edges, config),
-        peaks=templates,
-        leak=leak,
-    )
-
-
-def _signal(
-    run: Scores, selection: Selection, edges: Array, config: Hunt
-) -> tuple[Templates, float]:
-    """The peak that is looked for, and the signal's ratio of others to outliers."""
-    shape = config.signal
-    if shape.shape == "gaussian":
-        return Templates.over(edges, GaussianPeak(shape.width), shape.masses), 0.0
-    if run.signal is None:
-        raise HuntError(
-            "hunt.signal.shape = 'sample': the search sample holds no events of known signal"
-        )
-    passing = selection.passes(run.signal)
-    peak = SimulatedPeak.of(run.signal.mass[passing], run.signal.weight[passing])
-    efficiency = run.signal.weight[passing].sum() / run.signal.weight.sum()
-    return Templates.over(edges, peak, shape.masses), float(1 / efficiency - 1)
-
-
-def _row(histogram: Histogram) -> Histogram:
-    return Histogram(histogram.sums[None], histogram.squares[None])
 
 
 def boxes_of(runs: Sequence[Scores], config: Hunt) -> list[Box]:
@@ -323,7 +201,7 @@ def _shared_events(one: Sample, other: Sample) -> int:
     return int(np.sum(np.isclose(one.mass[mine], other.mass[theirs], rtol=1e-6)))
 
 
-def trials_of(box: Box, config: Hunt, seed: tuple[int, ...]) -> list[Upcrossings | None]:
+def trials_of(box: Box, seed: tuple[int, ...]) -> list[Upcrossings | None]:
     """How often the likelihood of a peak comes up by chance in each cut's scan.
 
     None for a cut in which no peak can be fitted.
@@ -335,3 +213,7 @@ def trials_of(box: Box, config: Hunt, seed: tuple[int, ...]) -> list[Upcrossings
         expected = cut.background.refit(outliers, others)
         crossings.append(Upcrossings.of(scan.curves(outliers, others, expected)))
     return crossings
+
+
+def _row(histogram: Histogram) -> Histogram:
+    return Histogram(histogram.sums[None], histogram.squares[None])

@@ -10,11 +10,12 @@ import numpy as np
 
 from raybead.config import Hunt
 from raybead.hunt.background import Dijet, RatioPolynomial, agreement
-from raybead.hunt.box import Box, Cut, bump_hunt
+from raybead.hunt.box import Box, boxes_of, trials_of
+from raybead.hunt.cut import Cut, Scores, bump_hunt
 from raybead.hunt.histogram import Array, Histogram
 from raybead.hunt.limits import limits
 from raybead.hunt.scan import Upcrossings, Windows, scan
-from raybead.hunt.toys import Combined, GlobalP, significance_of
+from raybead.hunt.toys import Combined, GlobalP, combine, significance_of, statistics, until
 
 TOYS_SHOWN = 60
 """Bins of the histogram of pseudo-experiments."""
@@ -96,6 +97,8 @@ def describe_cut(
     p_W = bumps.local_p(row, expected[None], _row(cut.others))[0]
     best = int(bumps.best(p_W[None])[0])
     bins = slice(int(bumps.windows.start[best]), int(bumps.windows.stop[best]))
+    # A resonance has tails: the window's neighbours say nothing of the background alone either.
+    around = slice(max(bins.start - 1, 0), bins.stop + 1)
     quantile = cut.selection.quantile
     peak, limit = (None, None) if trials is None else _peak(cut, config, trials, unit)
     grid = np.linspace(0, max(float(toys.max()), statistic) * 1.05 + 1e-9, TOYS_SHOWN + 1)
@@ -121,8 +124,8 @@ def describe_cut(
         },
         "background": {
             "kind": config.background,
-            "agreement": asdict(fit := agreement(cut.outliers, cut.background, bins)),
-            "warnings": [*cut.background.warnings(), *fit.warnings()],
+            "agreement": asdict(fit := agreement(cut.outliers, cut.background, around)),
+            "warnings": list(dict.fromkeys([*cut.background.warnings(), *fit.warnings()])),
             **_fitted(cut),
         },
         "window": {
@@ -148,6 +151,90 @@ def describe_cut(
             "counts": np.histogram(toys, grid)[0].tolist(),
         },
     }
+
+
+def described(
+    boxes: Sequence[Box],
+    config: Hunt,
+    observed: Array,
+    toys: Array,
+    trials: Sequence[Sequence[Upcrossings | None]],
+    own: str,
+) -> dict[str, Any]:
+    """The result of all cuts of all boxes.
+
+    Args:
+        boxes: hunted in.
+        config: of the hunt.
+        observed: [L] statistics of the data.
+        toys: [N, L] of the pseudo-experiments.
+        trials: of every cut of every box.
+        own: name of the run that the hunt is of.
+    """
+    combined = combine(observed, toys)
+    cuts: list[dict[str, Any]] = []
+    for box, of_box in zip(boxes, trials, strict=True):
+        for cut, of_cut in zip(box.cuts, of_box, strict=True):
+            place = len(cuts)
+            statistic, per_look = float(observed[place]), combined.per_look[place]
+            cuts.append(
+                describe_cut(box, cut, config, statistic, toys[:, place], per_look, of_cut, own)
+            )
+    return {
+        "observable": config.observable,
+        "statistic": config.statistic,
+        "cuts": cuts,
+        "refused": [reason for box in boxes for reason in box.refused],
+        "conclusion": conclude(cuts, combined),
+    }
+
+
+def most_toys(boxes: Sequence[Box], config: Hunt) -> int:
+    """How many pseudo-experiments there may be."""
+    if config.toys != "auto":
+        return config.toys
+    tabled = config.statistic == "bumps" and config.background == "non-outliers"
+    return 10_000_000 if tabled and all(box.every.are_counts for box in boxes) else 100_000
+
+
+def hunt_here(runs: Sequence[Scores], config: Hunt, seed: int = 0) -> dict[str, Any]:
+    """The whole hunt in this process, as the stage does it on a cluster, to the same numbers.
+
+    Args:
+        runs: scores; the hunt is of the first, others are hunted in along with it.
+        config: of the hunt.
+        seed: of the pseudo-experiments.
+
+    Raises:
+        HuntError: nothing can be hunted at.
+    """
+    boxes = boxes_of(runs, config)
+    observed = np.concatenate([box.observed(config) for box in boxes])
+
+    def more(first: int, n: int) -> Array:
+        return joint_statistics(boxes, config, n, seed, first)
+
+    toys = until(observed, more, most_toys(boxes, config), config.precision)
+    trials = [trials_of(box, (seed, number, 1)) for number, box in enumerate(boxes)]
+    return described(boxes, config, observed, toys, trials, runs[0].run)
+
+
+def joint_statistics(boxes: Sequence[Box], config: Hunt, n: int, seed: int, first: int) -> Array:
+    """[N, L] statistics of pseudo-experiments of all boxes, side by side; float32.
+
+    Args:
+        boxes: hunted in.
+        config: of the hunt.
+        n: pseudo-experiments.
+        seed: of all of them.
+        first: number of the first chunk.
+    """
+    columns = [
+        statistics(box.null(), box.looks(config), n, (seed, number), first)
+        for number, box in enumerate(boxes)
+    ]
+    # Seven digits are enough to rank them by, and ten million toys of three looks are 120 MB.
+    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def key_of(cut: Cut, own: str) -> str:

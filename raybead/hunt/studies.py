@@ -13,7 +13,8 @@ import numpy as np
 
 from raybead.config import Calibrate, Hunt, Reach
 from raybead.errors import HuntError
-from raybead.hunt.box import Box, Scores, bump_hunt, prepare_box
+from raybead.hunt.box import Box, prepare_box
+from raybead.hunt.cut import Scores, bump_hunt
 from raybead.hunt.limits import limits
 from raybead.hunt.pseudo import Calibration, Conditional, PseudoBackground, inject
 from raybead.hunt.sample import Sample

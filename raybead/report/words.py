@@ -178,8 +178,8 @@ def calibrated(calibration: Mapping[str, Any] | None) -> tuple[str, ...]:
         )
     summary = calibration["summary"]
     return _unbroken(
-        f"{summary['words']} The hunt was repeated on {calibration['sets']} sets of pseudo-data made"
-        f" of the {calibration['sample']} sample; Kolmogorov–Smirnov against uniform: p"
+        f"{summary['words']} The hunt was repeated on {calibration['sets']} sets of pseudo-data"
+        f" made of the {calibration['sample']} sample; Kolmogorov–Smirnov against uniform: p"
         f" {p_value(summary['ks'])}."
     )
 

@@ -171,7 +171,7 @@ def write(rows: dict[bool, list[str]]) -> None:
     tables = [
         BEGIN,
         "",
-        "Without a signal, 200 sets each (errors of a rate of 0.05 are 0.015, of 0.01 0.007):",
+        "Without a signal, 200 sets each (errors: 0.015 at 0.05, 0.007 at 0.01):",
         "",
         "| hunt | score against mass | events | p < 0.05 | p < 0.01 | KS p | chi2/ndf of the cuts |",
         "|---|---|---|---|---|---|---|",
