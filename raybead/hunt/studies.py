@@ -13,6 +13,7 @@ import numpy as np
 
 from raybead.config import Calibrate, Hunt, Reach
 from raybead.errors import HuntError
+from raybead.hunt.binning import edges_of
 from raybead.hunt.box import Box, prepare_box
 from raybead.hunt.cut import Scores, bump_hunt
 from raybead.hunt.limits import limits
@@ -63,10 +64,15 @@ class Material:
             source, background = source.select(half), background.select(~half)
         events = len(scores.search) if config.events is None else config.events
         sets = config.sets
-        pseudo = PseudoBackground.of(source, events, (seed, 7), config.method, sets=sets)
+        edges = edges_of(hunt)
+        window = (float(edges[0]), float(edges[-1]))
+        pseudo = PseudoBackground.of(
+            source, events, (seed, 7), config.method, sets=sets, window=window
+        )
         conditional = pseudo.conditional
         if injects and conditional is None:
-            conditional = Conditional.of(source.select(np.argsort(source.mass, kind="stable")))
+            inside = source.within(window)
+            conditional = Conditional.of(inside.select(np.argsort(inside.mass, kind="stable")))
         facts = {
             "sets": config.sets,
             "events": events,
