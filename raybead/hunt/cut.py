@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt.background import Background, Dijet, Events, NonOutliers, predict
+from raybead.hunt.background import Background, Dijet, NonOutliers, predict
 from raybead.hunt.binning import Array
 from raybead.hunt.histogram import Histogram
 from raybead.hunt.sample import Sample
@@ -111,18 +111,13 @@ def make_cut(
         Histogram.of(part.mass, part.weight if unit is None else None, edges)
         for part in (inside.select(selection.outlier), inside.select(~selection.outlier))
     )
-    events = None if unit is not None else Events(
-        np.searchsorted(edges, inside.mass, side="right") - 1,
-        inside.weight,
-        int(selection.outlier.sum()),
-    )  # fmt: skip
     templates, leak = _signal(run, selection, edges, config)
     return Cut(
         run=run.run,
         selection=selection,
         outliers=outliers,
         others=others,
-        background=predict(outliers, others, events, edges, config),
+        background=predict(outliers, others, edges, config),
         peaks=templates,
         leak=leak,
     )

@@ -5,12 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt import Sample, Selection, Threshold, select, select_outliers
+from raybead.hunt import Sample, Threshold
+from raybead.hunt.selection import Selection, select
 from raybead.report.outliers import thresholds_at
 
 seeds = st.integers(0, 2**32 - 1)
@@ -34,10 +35,19 @@ def made(seed, n, kind):
     return Sample(rng.permutation(n), mass, score, weight)
 
 
+def selected(search, background, quantile, config):
+    """By one cut alone."""
+    (found,) = select(search, background, config, (quantile,))
+    if isinstance(found, HuntError):
+        raise found
+    return found
+
+
 @given(
     seeds, cuts, orders, st.sampled_from(["search", "background"]),
     st.sampled_from(["plain", "heavy", "nlo"]),
 )  # fmt: skip
+@example(1, (0.125,), "auto", "search", "heavy")  # no score lies near where the fit begins
 @settings(max_examples=40, deadline=None)
 def test_outliers_of_a_harder_cut_are_among_those_of_a_softer(seed, cuts, order, fit, kind):
     search, background = made(seed, 700, kind), made(seed + 1, 900, kind)
@@ -61,7 +71,7 @@ def test_outliers_of_a_harder_cut_are_among_those_of_a_softer(seed, cuts, order,
 def test_the_share_below_a_threshold_is_that_of_the_cut(seed, order, quantile):
     sample = made(seed, 1500, "plain")
     config = Hunt(threshold_order=order, threshold_fit="background")
-    found = select_outliers(sample, sample, quantile, config)
+    found = selected(sample, sample, quantile, config)
     assert found.outlier.mean() == pytest.approx(1 - quantile, abs=1.5 / len(sample))
 
 
@@ -71,7 +81,7 @@ def test_a_cut_is_the_same_whatever_cuts_are_beside_it(seed, order):
     """But for where thresholds would cross, which good samples don't have."""
     sample = made(seed, 3000, "plain")
     config = Hunt(cuts=(0.95, 0.8), threshold_order=order)
-    alone = select_outliers(sample, sample, 0.8, config)
+    alone = selected(sample, sample, 0.8, config)
     beside = select(sample, sample, config)[1]
     assert isinstance(beside, Selection)
     np.testing.assert_array_equal(alone.outlier, beside.outlier)
@@ -82,7 +92,7 @@ def test_a_cut_is_the_same_whatever_cuts_are_beside_it(seed, order):
 def test_the_unit_of_a_score_changes_no_outlier(seed, shift, unit):
     sample = made(seed, 800, "plain")
     moved = Sample(sample.event, sample.mass, shift + unit * sample.score, sample.weight)
-    ours, theirs = (select_outliers(s, s, 0.9, Hunt()).outlier for s in (sample, moved))
+    ours, theirs = (selected(s, s, 0.9, Hunt()).outlier for s in (sample, moved))
     assert np.sum(ours != theirs) <= 1  # of events on the threshold rounding may choose
 
 
@@ -90,7 +100,7 @@ def test_the_unit_of_a_score_changes_no_outlier(seed, shift, unit):
 @settings(max_examples=10, deadline=None)
 def test_the_report_reads_thresholds_as_they_are(seed):
     sample = made(seed, 500, "plain")
-    found = select_outliers(sample, sample, 0.9, Hunt())
+    found = selected(sample, sample, 0.9, Hunt())
     told = json.loads(json.dumps([asdict(threshold) for threshold in found.thresholds]))
     at = np.geomspace(1500, 9000, 300)
     ours = np.stack([threshold.at(at) for threshold in found.thresholds])
@@ -106,4 +116,4 @@ def test_tied_scores_are_divided_honestly_or_refused(seed, levels):
     tied = np.searchsorted(edges, sample.score).astype(float)
     sample = Sample(sample.event, sample.mass, tied, sample.weight)
     with pytest.raises(HuntError, match=r"% of the events that thresholds .* share the score"):
-        select_outliers(sample, sample, 0.95, Hunt())
+        selected(sample, sample, 0.95, Hunt())

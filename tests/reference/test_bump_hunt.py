@@ -8,8 +8,8 @@ import pyBumpHunter
 import pytest
 from scipy import stats
 
-from raybead.hunt import Histogram, Windows
-from raybead.hunt.scan import BumpHunt
+from raybead.hunt import Histogram
+from raybead.hunt.scan import BumpHunt, Windows
 
 BINS = 25
 

@@ -10,20 +10,12 @@ from scipy import optimize, special, stats
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt import (
-    Histogram,
-    Sample,
-    Windows,
-    conclude_cut,
-    edges_within,
-    local_p,
-    predict,
-    prepare_cut,
-    test_statistic,
-    toy_statistics,
-)
-from raybead.hunt.background import Dijet
+from raybead.hunt import Histogram, Sample, Scores, hunt_here
+from raybead.hunt.background import Dijet, predict
 from raybead.hunt.background.falling import DijetFunctions
+from raybead.hunt.binning import edges_within
+from raybead.hunt.scan import BumpHunt, Windows
+from raybead.hunt.toys import Look, Thinned, observed_statistics, statistics
 
 SQRT_S = 13000.0
 EDGES = edges_within((2659.0, 6099.0))
@@ -239,16 +231,15 @@ def test_uncertainties_are_the_spread_of_fits():
 @pytest.mark.parametrize("true", [(10.0, 5.0), (10.0, 5.0, 0.6)])
 def test_global_p_values_are_uniform_without_a_signal(true):
     """A spectrum that three parameters describe, and one that asks for another."""
-    windows = Windows.of(16, (2, 5))
+    scan = BumpHunt(Windows.of(16, (2, 5)))
     sets = drawn(spectrum(3000, true, SIXTEEN), 150, 11)
     p = []
     for i, counts in enumerate(sets):
         fit = fit_of(counts, edges=SIXTEEN)
-        outliers, expected = fit.toys(np.random.default_rng([3, i]), 99)
-        toys = test_statistic(local_p(outliers, expected, windows))
-        data = test_statistic(
-            local_p(Histogram.counted(counts[None]), fit.expected[None], windows)
-        )[0]
+        null, looks = Thinned((fit.expected,), ((0,),)), [Look(fit, scan)]
+        toys = statistics(null, looks, 99, (3, i))[:, 0]
+        data = observed_statistics(null, looks, (batch(counts[None]),))[0]
+        np.testing.assert_allclose(data, scan.of(*batch(counts[None]), fit.expected[None])[0])
         p.append((1 + np.sum(toys >= data)) / 100)
     p = np.array(p)
     for level in (0.05, 0.1, 0.5):
@@ -278,9 +269,8 @@ def test_a_hunt_finds_a_resonance_over_a_dijet_function():
     mass = np.concatenate([2659 + rng.exponential(500, 4000), rng.normal(3800, 100, 120)])
     score = rng.normal(0, 1, 4120) + 3 * (np.arange(4120) >= 4000)
     search = Sample(np.arange(4120), mass, score, np.ones(4120))
-    config = Hunt(background="dijet", cuts=(0.9,))
-    cut = prepare_cut(search, search, 0.9, config)
-    found = conclude_cut(cut, toy_statistics(cut.background, cut.windows, 300, (1,)))
+    config = Hunt(background="dijet", cuts=(0.9,), toys=300, precision=0.0)
+    (found,) = hunt_here([Scores("run", search, search)], config, 1)["cuts"]
     assert found["window"]["low"] <= 3800 <= found["window"]["high"]
     assert found["global"]["beyond"] == 0
     assert found["background"]["agreement"]["parameters"] == 3
@@ -325,14 +315,14 @@ def test_what_cannot_be_fitted_takes_the_data_s_shape():
 
 def test_a_job_asks_for_a_dijet_function():
     counts = Histogram.counted(drawn(spectrum(3000), 1, 0)[0])
-    found = predict(counts, counts, None, EDGES, Hunt(background="dijet", parameters=(3, 4)))
+    found = predict(counts, counts, EDGES, Hunt(background="dijet", parameters=(3, 4)))
     assert isinstance(found, Dijet)
     np.testing.assert_array_equal(found.expected, fit_of(counts.sums, (3, 4)).expected)
     # Another energy of the collisions is another function of the same masses.
-    other = predict(counts, counts, None, EDGES, Hunt(background="dijet", sqrt_s=8000.0))
+    other = predict(counts, counts, EDGES, Hunt(background="dijet", sqrt_s=8000.0))
     assert not np.allclose(other.expected, found.expected, rtol=1e-6)
     none = Histogram.counted(np.zeros(21, dtype=np.int64))
-    assert isinstance(predict(counts, none, None, EDGES, Hunt(background="dijet")), Dijet)
+    assert isinstance(predict(counts, none, EDGES, Hunt(background="dijet")), Dijet)
 
 
 def test_dijet_functions_that_cannot_be_are_refused_in_words():

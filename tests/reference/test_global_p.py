@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from raybead.hunt import Histogram, NonOutliers, Windows
-from raybead.hunt.scan import BumpHunt
+from raybead.hunt import Histogram
+from raybead.hunt.background import NonOutliers
+from raybead.hunt.scan import BumpHunt, Windows
 from raybead.hunt.toys import (
     CHUNK,
     GlobalP,

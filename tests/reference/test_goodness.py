@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from raybead.hunt import DIJET_EDGES, Histogram, NonOutliers, RatioPolynomial
-from raybead.hunt.background import Dijet, agreement, run_test
+from raybead.hunt import DIJET_EDGES, Histogram
+from raybead.hunt.background import (
+    Dijet,
+    NonOutliers,
+    RatioPolynomial,
+    agreement,
+    run_test,
+)
 from raybead.hunt.background.deviance import poisson_deviance, two_sample_deviance
 from raybead.hunt.background.goodness import _groups
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.polynomial import Polynomial
 
-from raybead.hunt import Histogram, NonOutliers, RatioPolynomial
-from raybead.hunt.background import Events
+from raybead.hunt import Histogram
+from raybead.hunt.background import NonOutliers, RatioPolynomial
+from raybead.hunt.toys import Permutation
 
 EDGES = np.linspace(2659, 6099, 17)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
@@ -76,18 +77,22 @@ def test_templates_follow_each_toy_s_own_outliers():
     found = every.refit(Histogram.counted(some), Histogram.counted(rest))
     for toy in range(30):
         np.testing.assert_allclose(found[toy], rest[toy] * some[toy].sum() / rest[toy].sum())
-    # The same as toys make by themselves.
-    dealt, template = every.toys(np.random.default_rng(0), 20)
-    left = Histogram.counted((every.outliers + every.others).sums - dealt.sums)
-    np.testing.assert_allclose(every.refit(dealt, left), template)
+
+
+def test_templates_of_weighted_toys_are_what_is_left_scaled():
     bins, weight = np.arange(8) % 4, np.array([1, 0.2, 3, -0.5, 2, 1, 1, 0.7])
     which = np.array([True, False] * 4)
-    pair = [Histogram(*(np.bincount(bins[w], x[w], 4) for x in (weight, weight**2)))
-            for w in (which, ~which)]  # fmt: skip
-    weighed = NonOutliers(*pair, Events(bins, weight, 4))
-    dealt, template = weighed.toys(np.random.default_rng(0), 20)
-    left = Histogram((pair[0] + pair[1]).sums - dealt.sums, dealt.squares)
-    np.testing.assert_allclose(weighed.refit(dealt, left), template, atol=1e-12)
+    null = Permutation(bins, which[:, None], 4, weight)
+    weighed = NonOutliers(*(Histogram(h.sums[0], h.squares[0]) for h in null.data()[0]))
+    np.testing.assert_allclose(weighed.outliers.sums, np.bincount(bins[which], weight[which], 4))
+    ((dealt, others),) = null.draw(np.random.default_rng(0), 20)
+    template = weighed.refit(dealt, others)
+    whole = np.bincount(bins, weight)
+    for toy, expected in zip(dealt.sums, template, strict=True):
+        left = whole - toy
+        scale = toy.sum() / left.sum() if toy.sum() > 0 and left.sum() > 0 else 0.0
+        np.testing.assert_allclose(expected, left * scale, atol=1e-12)
+    assert (template.sum(axis=1) > 0).all()
 
 
 @pytest.mark.parametrize("empty", ["outliers", "others"])

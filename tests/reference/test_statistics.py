@@ -8,7 +8,8 @@ import pyBumpHunter
 import pytest
 from sklearn.linear_model import QuantileRegressor
 
-from raybead.hunt import Histogram, Sample, Windows, fit_threshold, local_p, test_statistic
+from raybead.hunt import Histogram, Sample, fit_threshold
+from raybead.hunt.scan import BumpHunt, Windows
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -22,12 +23,13 @@ def test_the_scan_equals_pybumphunter(seed, empty_tail):
     counts = rng.poisson(expected)
     counts[8:10] += 12
     windows = Windows.of(25, (2, 5))
-    p = local_p(Histogram.counted(counts[None]), expected[None], windows)
+    scan, data = BumpHunt(windows), Histogram.counted(counts[None])
+    p = scan.local_p(data, expected[None])
     oracle = pyBumpHunter.BumpHunter1D(width_min=2, width_max=5, npe=1, nworker=1)
     with contextlib.redirect_stdout(io.StringIO()):
         oracle.bump_scan(counts, expected, is_hist=True, do_pseudo=False)
     assert p.min() == pytest.approx(oracle.min_Pval_ar[0], rel=1e-10)
-    assert test_statistic(p)[0] == pytest.approx(oracle.t_ar[0], rel=1e-10)
+    assert scan.of(data, data, expected[None])[0] == pytest.approx(oracle.t_ar[0], rel=1e-10)
     best = int(p[0].argmin())
     assert windows.start[best] == oracle.min_loc_ar[0]
     assert windows.stop[best] - windows.start[best] == oracle.min_width_ar[0]

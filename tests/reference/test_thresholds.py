@@ -7,8 +7,10 @@ from scipy.optimize import minimize
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt import Histogram, NonOutliers, Sample, edges_within, fit_threshold, select
-from raybead.hunt.background import agreement
+from raybead.hunt import Histogram, Sample, fit_threshold
+from raybead.hunt.background import NonOutliers, agreement
+from raybead.hunt.binning import edges_within
+from raybead.hunt.selection import select
 from raybead.hunt.selection.regression import positive_regressed, regressed, smoothing
 from raybead.hunt.weights import quantile as weighted_quantile
 

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 from raybead.errors import HuntError
-from raybead.hunt import Histogram, NonOutliers, Windows
-from raybead.hunt.scan import BumpHunt
+from raybead.hunt import Histogram
+from raybead.hunt.background import NonOutliers
+from raybead.hunt.scan import BumpHunt, Windows
 from raybead.hunt.toys import (
     Look,
     Permutation,

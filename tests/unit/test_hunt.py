@@ -7,18 +7,18 @@ from raybead.errors import HuntError
 from raybead.hunt import (
     GlobalP,
     Histogram,
-    NonOutliers,
-    RatioPolynomial,
     Sample,
-    Windows,
-    conclude,
-    conclude_cut,
-    edges_within,
-    local_p,
-    prepare_cut,
-    test_statistic,
-    toy_statistics,
+    Scores,
+    hunt_here,
+    hunt_once,
+    joint_statistics,
+    prepare_box,
 )
+from raybead.hunt.background import NonOutliers, RatioPolynomial
+from raybead.hunt.binning import edges_within
+from raybead.hunt.result import conclude
+from raybead.hunt.scan import BumpHunt, Windows
+from raybead.hunt.toys import Permutation, combine
 
 
 def sample(n, seed, signal=0, mass=3500.0):
@@ -30,21 +30,20 @@ def sample(n, seed, signal=0, mass=3500.0):
     return Sample(np.arange(n + signal), mjj, score, np.ones(n + signal))
 
 
-def non_outliers(outliers, others):
-    return NonOutliers(*(Histogram.counted(np.array(counts)) for counts in (outliers, others)))
+def box_of(search, background, config):
+    return prepare_box([Scores("run", search, background)], config)
 
 
-def hunt_once(search, background, config, toys=400):
-    cut = prepare_cut(search, background, config.cuts[0], config)
-    return conclude_cut(cut, toy_statistics(cut.background, cut.windows, toys, (1,)))
+def p_of(search, background, config, toys):
+    return hunt_once(box_of(search, background, config), config, toys, (1,)).p
 
 
 @pytest.mark.parametrize("mass", [3100.0, 3500.0, 4400.0])
 @pytest.mark.parametrize("threshold_fit", ["background", "search"])
 def test_a_resonance_is_found_at_its_mass(mass, threshold_fit):
     search, background = sample(4000, 1, signal=100, mass=mass), sample(6000, 2)
-    config = Hunt(cuts=(0.9,), threshold_fit=threshold_fit)
-    result = hunt_once(search, background, config)
+    config = Hunt(cuts=(0.9,), threshold_fit=threshold_fit, toys=400, precision=0.0)
+    (result,) = hunt_here([Scores("run", search, background)], config, 1)["cuts"]
     assert result["window"]["low"] <= mass <= result["window"]["high"]
     assert result["global"]["beyond"] == 0
     if threshold_fit == "background":  # on the search sample the signal lifts its own threshold
@@ -55,24 +54,15 @@ def test_a_resonance_is_found_at_its_mass(mass, threshold_fit):
 def test_p_values_are_uniform_without_a_signal():
     """Thresholds known beforehand: the pseudo-experiments are then exact."""
     config = Hunt(cuts=(0.9,), threshold_fit="background", threshold_order=1)
-    background = sample(60_000, 7)
-    p = np.array(
-        [
-            hunt_once(sample(3000, 10 + i), background, config, 150)["global"]["p"]
-            for i in range(150)
-        ]
-    )
+    background = sample(20_000, 7)
+    p = np.array([p_of(sample(3000, 10 + i), background, config, 150) for i in range(150)])
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
 def test_p_values_are_no_smaller_than_uniform_with_thresholds_from_the_data():
     config = Hunt(cuts=(0.9,))
-    p = np.array(
-        [
-            hunt_once(sample(3000, 10 + i), sample(100, 500), config, 150)["global"]["p"]
-            for i in range(150)
-        ]
-    )
+    background = sample(100, 500)
+    p = np.array([p_of(sample(3000, 10 + i), background, config, 150) for i in range(150)])
     assert stats.kstest(p, "uniform", alternative="greater").pvalue > 0.01
 
 
@@ -80,7 +70,7 @@ def test_a_fixed_cut_sculpts_and_a_conditional_one_does_not():
     search, background = sample(40_000, 1), sample(40_000, 2)
     passed = {}
     for conditional in ("mjj", "none"):
-        cut = prepare_cut(search, background, 0.9, Hunt(conditional=conditional))
+        (cut,) = box_of(search, background, Hunt(cuts=(0.9,), conditional=conditional)).cuts
         share = cut.outliers.sums / (cut.outliers + cut.others).sums
         passed[conditional] = share[12:16].mean() / share[:3].mean()
     assert passed["none"] > 1.5
@@ -88,27 +78,35 @@ def test_a_fixed_cut_sculpts_and_a_conditional_one_does_not():
 
 
 def test_toys_keep_what_is_known_and_fluctuate_together():
-    background = non_outliers([30, 20, 10], [300, 220, 90])
-    dealt, template = background.toys(np.random.default_rng(0), 4000)
+    outliers, others = np.array([30, 20, 10]), np.array([300, 220, 90])
+    every = outliers + others
+    flags = np.concatenate([np.arange(n) < k for n, k in zip(every, outliers, strict=True)])
+    null = Permutation(np.repeat(np.arange(3), every), flags[:, None], 3)
+    ((dealt, rest),) = null.draw(np.random.default_rng(0), 4000)
+    template = NonOutliers(*(Histogram.counted(n) for n in (outliers, others))).refit(dealt, rest)
     counts = dealt.sums
     assert (counts.sum(axis=1) == 60).all()
     assert (counts >= 0).all()
-    every = (background.outliers + background.others).sums
     np.testing.assert_allclose(counts.mean(axis=0), 60 * every / every.sum(), rtol=0.03)
     # What one toy has more of in its outliers, its template has less of.
     assert np.corrcoef(counts[:, 0], template[:, 0])[0, 1] == pytest.approx(-1)
     np.testing.assert_allclose(template.sum(axis=1), 60)
 
 
-def test_toys_do_not_depend_on_how_they_are_shared_out():
-    background = non_outliers([30, 20, 10, 5], [300, 220, 90, 40])
-    windows = Windows.of(4, (1, 2))
-    whole = toy_statistics(background, windows, 2500, (3, 1))
+@pytest.mark.parametrize("background", ["non-outliers", "dijet", "ratio-polynomial"])
+def test_toys_do_not_depend_on_how_they_are_shared_out(background):
+    config = Hunt(background=background, cuts=(0.8, 0.9))
+    boxes = [box_of(sample(1500, seed), sample(100, 2), config) for seed in (1, 5)]
+    whole = joint_statistics(boxes, config, 2500, 3, 0)
     parts = [
-        toy_statistics(background, windows, 1000, (3, 1), first=0),
-        toy_statistics(background, windows, 1500, (3, 1), first=1),
+        joint_statistics(boxes, config, 1000, 3, 0),
+        joint_statistics(boxes, config, 1500, 3, 1),
     ]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert whole.shape == (2500, 4)
+    # Neither chunks nor boxes share their chances.
+    assert not np.array_equal(whole[:1000], whole[1000:2000])
+    assert abs(np.corrcoef(whole[:, 0], whole[:, 2])[0, 1]) < 0.1
 
 
 def test_a_global_p_is_never_zero_and_counts_ties():
@@ -120,13 +118,11 @@ def test_a_global_p_is_never_zero_and_counts_ties():
 
 
 def test_empty_predictions_are_not_discoveries():
-    p = local_p(
-        Histogram.counted(np.array([[0, 3, 1]])),
-        np.array([[2.0, 1.0, 0.0]]),
-        Windows.of(3, (1, 1)),
-    )
+    scan = BumpHunt(Windows.of(3, (1, 1)))
+    counts, expected = Histogram.counted(np.array([[0, 3, 1]])), np.array([[2.0, 1.0, 0.0]])
+    p = scan.local_p(counts, expected)
     assert p[0, 2] == 1.0
-    assert test_statistic(p)[0] == pytest.approx(-np.log(p[0, 1]))
+    assert scan.of(counts, counts, expected)[0] == pytest.approx(-np.log(p[0, 1]))
 
 
 def test_a_ratio_polynomial_never_predicts_less_than_nothing():
@@ -149,14 +145,18 @@ def test_a_ratio_polynomial_never_predicts_less_than_nothing():
 )
 def test_hunts_that_cannot_be_are_refused_in_words(config, n, says):
     with pytest.raises(HuntError, match=says):
-        prepare_cut(sample(n, 1), sample(n, 2), config.cuts[0], config)
+        box_of(sample(n, 1), sample(n, 2), config)
 
 
 def test_looking_at_several_cuts_is_paid_for():
-    cuts = [
-        {"global": {"p": p, "beyond": 5}, "local": {"p": p}, "window": {"low": 1}}
-        for p in (0.2, 0.01, 0.5)
-    ]
-    found = conclude(cuts)
-    assert found["p"] == pytest.approx(0.03)
-    assert found["best_cut"] == 1
+    """Independent looks cost their number, equal ones nothing."""
+    chances = (0.2, 0.01, 0.5)
+    cuts = [{"global": {"p": p}, "window": {"low": p}} for p in chances]
+    independent = np.random.default_rng(0).random((50_000, 3))
+    for toys, price in ((independent, 1 - 0.99**3), (independent[:, [0, 0, 0]], 0.01)):
+        found = conclude(cuts, combine(1 - np.array(chances), toys))
+        assert found["p"] == pytest.approx(price, rel=0.1)
+        assert found["best_cut"] == 1
+        assert found["window"] == {"low": 0.01}
+        assert found["bonferroni"] == pytest.approx(0.03)
+        assert found["looks"] == 3

@@ -6,7 +6,8 @@ import pytest
 
 from raybead.config import Hunt
 from raybead.errors import HuntError
-from raybead.hunt import Sample, edges_of, edges_within
+from raybead.hunt import Sample, edges_of
+from raybead.hunt.binning import edges_within
 
 
 def table(**columns):

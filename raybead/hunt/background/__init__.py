@@ -9,14 +9,13 @@ from raybead.hunt.background.goodness import Agreement, LikelihoodRatio, agreeme
 from raybead.hunt.background.prediction import Background, Outside
 from raybead.hunt.background.ratio import RatioPolynomial
 from raybead.hunt.background.runs import Runs, run_test
-from raybead.hunt.background.template import Events, NonOutliers
+from raybead.hunt.background.template import NonOutliers
 from raybead.hunt.histogram import Array, Histogram
 
 __all__ = [
     "Agreement",
     "Background",
     "Dijet",
-    "Events",
     "InWindows",
     "LikelihoodRatio",
     "NonOutliers",
@@ -29,15 +28,12 @@ __all__ = [
 ]
 
 
-def predict(
-    outliers: Histogram, others: Histogram, events: Events | None, edges: Array, config: Hunt
-) -> Background:
+def predict(outliers: Histogram, others: Histogram, edges: Array, config: Hunt) -> Background:
     """The background that a job asks for.
 
     Args:
         outliers: of the mass window.
         others: its other events.
-        events: all of them, one by one, where the histograms aren't counts.
         edges: of the bins [GeV].
         config: which background, and of how many parameters.
 
@@ -54,7 +50,7 @@ def predict(
     _has_total("other events", others)
     match config.background:
         case "non-outliers":
-            return NonOutliers(outliers, others, events)
+            return NonOutliers(outliers, others)
         case "ratio-polynomial":
             return RatioPolynomial.fit(outliers, others, edges)
 

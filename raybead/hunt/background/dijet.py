@@ -18,7 +18,6 @@ from raybead.hunt.background.masking import InWindows, Say, Whole, by_all_bins, 
 from raybead.hunt.background.prediction import (
     Compared,
     Outside,
-    drawn,
     effective_counts,
     per_event,
     scarcity,
@@ -181,16 +180,6 @@ class Dijet:
                     )
                     found.put(start + some, say(self.functions, whole.each(inside_MW)))
         return found
-
-    def toys(self, rng: np.random.Generator, n: int) -> tuple[Histogram, Array]:
-        outliers = self._drawn(rng, n, self.expected)
-        same = Histogram(self.others.sums[None], self.others.squares[None])
-        return outliers, self.refit(outliers, same)
-
-    def _drawn(self, rng: np.random.Generator, n: int, expected: Array) -> Histogram:
-        weight = self.per_event
-        counts = rng.poisson(expected / weight, size=(n, len(expected)))
-        return drawn(counts, weight, self.outliers)
 
     def outside(self, kept: NDArray[np.bool_], rng: np.random.Generator, n: int) -> Outside:
         counts, share = (

@@ -41,7 +41,7 @@ class Outside:
 
 
 class Background(Protocol):
-    """A prediction for the outliers, and pseudo-experiments with all its uncertainties."""
+    """A prediction for the outliers, with what it takes to make it anew."""
 
     @property
     def expected(self) -> Array:
@@ -60,10 +60,6 @@ class Background(Protocol):
 
     def refit(self, outliers: Histogram, others: Histogram) -> Array:
         """[N, M] what the same recipe predicts for each of N pseudo-experiments [N, M]."""
-        ...
-
-    def toys(self, rng: np.random.Generator, n: int) -> tuple[Histogram, Array]:
-        """Pseudo-experiments: outliers [n, M], and what each would predict, [n, M] or [1, M]."""
         ...
 
     def outside(self, kept: NDArray[np.bool_], rng: np.random.Generator, n: int) -> Outside:

@@ -87,11 +87,6 @@ class RatioPolynomial:
         others_NM = np.maximum(others.sums, 0)
         return ratios(outliers, others, self.centres, self.ORDER).values * others_NM
 
-    def toys(self, rng: np.random.Generator, n: int) -> tuple[Histogram, Array]:
-        expected, weight = self.expected, self.per_event
-        counts = rng.poisson(expected / weight, size=(n, len(expected)))
-        return drawn(counts, weight, self.outliers), expected[None, :]
-
     def outside(self, kept: NDArray[np.bool_], rng: np.random.Generator, n: int) -> Outside:
         """Pseudo-experiments are of outliers and others that fluctuate by themselves."""
         pair = [

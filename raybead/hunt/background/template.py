@@ -1,6 +1,6 @@
 """Scaled non-outliers: the other events' spectrum as a template.
 
-Axes: M bins, N pseudo-experiments, E events.
+Axes: M bins, N pseudo-experiments.
 """
 
 from __future__ import annotations
@@ -22,34 +22,24 @@ from raybead.hunt.histogram import Array, Counts, Histogram
 
 
 @dataclass(frozen=True)
-class Events:
-    """Events to deal out: the bin [E] that each is in, its weight [E], and how many to draw."""
-
-    bin: NDArray[np.int64]
-    weight: Array
-    drawn: int
-
-
-@dataclass(frozen=True)
 class NonOutliers:
     """The non-outliers' histogram, scaled to the number of outliers.
 
     Where the cut doesn't depend on m_jj, who is an outlier and who isn't is a matter of chance
-    alone. A toy draws that chance again: it deals the outliers' number out among all events of
-    all bins (multivariate hypergeometric), and makes its template of what is left. So template
-    and outliers fluctuate together as they do in data, no count is assumed known that isn't,
-    and the p-value is exact for any test statistic (a permutation test), as far as the threshold
-    is right: what its fit gets wrong isn't in the toys.
+    alone. Pseudo-experiments draw that chance again
+    (:class:`~raybead.hunt.toys.Permutation`): each deals the outliers' number out among all
+    events of all bins, and makes its template of what is left. So template and outliers fluctuate
+    together as they do in data, no count is assumed known that isn't, and the p-value is exact
+    for any test statistic (a permutation test), as far as the threshold is right: what its fit
+    gets wrong isn't in the toys.
 
-    Where events differ in weight, a toy draws as many of them as there are outliers, each with
-    its own weight in its own bin. That is the same permutation, and as exact, where an event's
-    weight says nothing of its score beyond what m_jj says.
+    Where events differ in weight, each keeps its own weight in its own bin. That is the same
+    permutation, and as exact, where an event's weight says nothing of its score beyond what m_jj
+    says.
     """
 
     outliers: Histogram
     others: Histogram
-    events: Events | None = None
-    """All events of the window, where the histograms aren't counts."""
 
     @property
     def expected(self) -> Array:
@@ -69,30 +59,6 @@ class NonOutliers:
 
     def refit(self, outliers: Histogram, others: Histogram) -> Array:
         return others.sums * _scales(outliers.sums, others.sums)
-
-    def toys(self, rng: np.random.Generator, n: int) -> tuple[Histogram, Array]:
-        if self.events is not None:
-            return self._dealt(self.events, rng, n)
-        every = (self.outliers + self.others).sums.astype(np.int64)
-        drawn = int(self.outliers.sums.sum())
-        counts = rng.multivariate_hypergeometric(every, drawn, size=n, method="marginals")
-        left = every - counts
-        return Histogram.counted(counts), left * (drawn / (every.sum() - drawn))
-
-    def _dealt(self, events: Events, rng: np.random.Generator, n: int) -> tuple[Histogram, Array]:
-        n_bins = len(self.outliers.sums)
-        sums, squares = np.empty((n, n_bins)), np.empty((n, n_bins))
-        for toy in range(n):
-            # One toy's events at a time: all at once would be n times the outliers in memory.
-            index = rng.choice(len(events.bin), events.drawn, replace=False, shuffle=False)
-            place, weight = events.bin[index], events.weight[index]
-            sums[toy] = np.bincount(place, weight, n_bins)
-            squares[toy] = np.bincount(place, weight**2, n_bins)
-        every = (self.outliers + self.others).sums
-        left = every - sums
-        # A difference of sums leaves rounding where no event is left: that isn't a prediction.
-        left[np.abs(left) < 1e-9 * np.bincount(events.bin, np.abs(events.weight), n_bins)] = 0.0
-        return Histogram(sums, squares), left * _scales(sums, left)
 
     def outside(self, kept: NDArray[np.bool_], rng: np.random.Generator, n: int) -> Outside:
         """Pseudo-experiments deal out who is an outlier among the events of the kept bins, or

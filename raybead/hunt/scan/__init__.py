@@ -1,6 +1,6 @@
 """Looking for a bump: test statistics of a spectrum against its prediction."""
 
-from raybead.hunt.scan.bumps import BumpHunt, Windows, local_p, test_statistic
+from raybead.hunt.scan.bumps import BumpHunt, Windows
 from raybead.hunt.scan.family import Family
 from raybead.hunt.scan.peaks import LikelihoodScan, PeakModel
 from raybead.hunt.scan.search import BestPeak, PeakScan, scan
@@ -20,7 +20,5 @@ __all__ = [
     "Templates",
     "Upcrossings",
     "Windows",
-    "local_p",
     "scan",
-    "test_statistic",
 ]

@@ -113,7 +113,8 @@ class BumpHunt:
 
     def of(self, outliers: Histogram, others: Histogram, expected: Array) -> Array:
         """[N] -log of the smallest local p-value; see :meth:`local_p`."""
-        return test_statistic(self.local_p(outliers, expected, others))
+        p_NW = self.local_p(outliers, expected, others)
+        return -np.log(np.maximum(p_NW.min(axis=1), SMALLEST))
 
     def best(self, p_NW: Array) -> NDArray[np.int64]:
         """[N] which window has the smallest local p-value, the narrowest and first of equals."""
@@ -131,19 +132,6 @@ class BumpHunt:
         whole = weighed.total().per_event[:, None]
         says = (sums_NW > 0) & (squares_NW > 0)
         return np.where(says, squares_NW / np.where(says, sums_NW, 1.0), whole)
-
-
-def local_p(observed_NM: Histogram, expected_NM: Array, windows: Windows) -> Array:
-    """[N, W] local p-values of an excess; see :meth:`BumpHunt.local_p`."""
-    return BumpHunt(windows).local_p(observed_NM, expected_NM)
-
-
-def test_statistic(p_NW: Array) -> Array:
-    """[N] -log of the smallest local p-value; the floor keeps it finite."""
-    return -np.log(np.maximum(p_NW.min(axis=1), SMALLEST))
-
-
-test_statistic.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name
 
 
 def _differences(values_NM: Array | Counts, windows: Windows) -> Array:

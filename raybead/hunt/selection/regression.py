@@ -119,13 +119,13 @@ def _minimised(problem: _Linear, start: Array) -> Array:
     steepest = 1e-3 * float(np.abs(point.gradient).max()) / problem.width
     for _ in range(STEPS):
         scale = max(float(np.abs(np.diag(point.hessian)).max()), steepest)
-        step = _downwards(point, ridge)
+        step = _downwards(point, ridge, scale)
         there = None if step is None else problem.at(c + step)
         while step is None or there is None or not _leads_down(point, step, there):
             ridge = max(10 * ridge, 1e-3 * scale)
             if ridge > 1e9 * scale:
                 return c
-            step = _downwards(point, ridge)
+            step = _downwards(point, ridge, scale)
             there = None if step is None else problem.at(c + step)
         gained = -float(point.gradient @ step)
         c, point, ridge = c + step, there, ridge / 10 if ridge > 1e-6 * scale else 0.0
@@ -138,10 +138,11 @@ def _leads_down(point: _Point, step: Array, there: _Point) -> bool:
     return there.loss <= point.loss + 1e-4 * float(point.gradient @ step)
 
 
-def _downwards(point: _Point, ridge: float) -> Array | None:
+def _downwards(point: _Point, ridge: float, scale: float) -> Array | None:
     """Newton's step with a ridge; None where the Hessian with it isn't positive."""
     k = len(point.gradient)
-    tiny = 1e-10 * float(np.abs(np.diag(point.hessian)).max())
+    # Where no score is near, the Hessian vanishes, and without a floor the step has no end.
+    tiny = 1e-10 * scale
     try:
         root = np.linalg.cholesky(point.hessian + (ridge + tiny) * np.eye(k))
     except np.linalg.LinAlgError:

@@ -79,20 +79,6 @@ def select(
     )
 
 
-def select_outliers(
-    search: Sample, background: Sample, quantile: float, config: Hunt
-) -> Selection:
-    """Events of ``search`` above the threshold at one quantile; see :func:`select`.
-
-    Raises:
-        HuntError: the sample doesn't allow it.
-    """
-    (found,) = select(search, background, config, (quantile,))
-    if isinstance(found, HuntError):
-        raise found
-    return found
-
-
 def _selected(search: Sample, cut: float, thresholds: tuple[Threshold, ...]) -> Selection:
     return Selection(cut, _passing(search, thresholds), thresholds)
 

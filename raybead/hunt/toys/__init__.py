@@ -1,6 +1,6 @@
 """Pseudo-experiments, and the p-values that they give."""
 
-from raybead.hunt.toys.ensemble import CHUNK, observed_statistics, statistics, toy_statistics
+from raybead.hunt.toys.ensemble import CHUNK, observed_statistics, statistics
 from raybead.hunt.toys.global_p import Combined, GlobalP, combine, interval, significance_of
 from raybead.hunt.toys.null import Look, Null, Spectra, Statistic
 from raybead.hunt.toys.permutation import Permutation
@@ -26,6 +26,5 @@ __all__ = [
     "schedule",
     "significance_of",
     "statistics",
-    "toy_statistics",
     "until",
 ]

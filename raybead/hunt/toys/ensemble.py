@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from raybead.errors import HuntError
-from raybead.hunt.background import Background, NonOutliers
+from raybead.hunt.background import NonOutliers
 from raybead.hunt.histogram import Array
-from raybead.hunt.scan import BumpHunt, Windows, local_p, test_statistic
+from raybead.hunt.scan import BumpHunt
 from raybead.hunt.toys.null import Look, Null, Spectra
 from raybead.hunt.toys.permutation import Permutation
 from raybead.hunt.toys.poisson import Poisson
@@ -69,26 +68,6 @@ def observed_statistics(null: Null, looks: Sequence[Look], data: Spectra) -> Arr
             counts_1LM = np.stack([o.sums.astype(np.int64) for o, _ in data], axis=1)
             return tables.statistics(counts_1LM)[0]
     return _finite(_scanned(data, looks))[0]
-
-
-def toy_statistics(
-    background: Background, windows: Windows, n: int, seed: tuple[int, ...], first: int = 0
-) -> NDArray[np.float64]:
-    """Test statistics [n] of one look's pseudo-experiments, by its background's own recipe.
-
-    Args:
-        background: that toys are drawn from.
-        windows: of the scan.
-        n: toys, a whole number of chunks or less than one.
-        seed: of the whole ensemble.
-        first: number of the first chunk in the ensemble.
-    """
-    parts = []
-    for chunk, start in enumerate(range(0, n, CHUNK), first):
-        rng = np.random.default_rng([*seed, chunk])
-        outliers, expected = background.toys(rng, min(CHUNK, n - start))
-        parts.append(test_statistic(local_p(outliers, expected, windows)))
-    return np.concatenate(parts)
 
 
 def _scanned(spectra: Spectra, looks: Sequence[Look]) -> Array:
