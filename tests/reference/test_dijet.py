@@ -102,9 +102,11 @@ def test_fits_are_the_maximum_of_the_poisson_likelihood(n, events):
 def test_parameters_are_those_of_the_formula():
     truth = (9.0, 5.5, 0.4, 0.05)
     fit = fit_of(np.rint(spectrum(1e9, truth)).astype(np.int64), (5, 5))
-    p0, *others = fit.parameters
+    log_p0, *others = fit.parameters
     np.testing.assert_allclose(
-        integrated(lambda mass: p0 * dijet(mass, others), EDGES), fit.expected, rtol=1e-6
+        integrated(lambda mass: np.exp(log_p0) * dijet(mass, others), EDGES),
+        fit.expected,
+        rtol=1e-6,
     )
     np.testing.assert_allclose(fit.expected, spectrum(1e9, truth), rtol=1e-3)
 

@@ -290,3 +290,13 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., dict[str, Any]]:
     return result_of
+
+
+@pytest.fixture(scope="session")
+def make_calibration() -> Callable[..., dict[str, Any]]:
+    return calibration_of
+
+
+@pytest.fixture(scope="session")
+def make_reach() -> Callable[..., dict[str, Any]]:
+    return reach_of

@@ -3,33 +3,44 @@
 # ruff: noqa: RUF001  # signs of the page
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from raybead.config import Hunt
-from raybead.hunt import (
-    Sample,
-    conclude,
-    conclude_cut,
-    evaluate,
-    prepare_cut,
-    toy_statistics,
-)
-from raybead.hunt.evaluation import Cuts
+from raybead.hunt import Cuts, Sample, Scores, evaluate, hunt_here, prepare_box
 from raybead.report.content import Content
 from raybead.report.figures.canvas import density, hep_style
 from raybead.report.figures.evaluation import evaluation_figures
 from raybead.report.figures.masses import jet_mass_figures, mass_figure, poisson_errors, sum_errors
-from raybead.report.figures.scan import scan_figure
+from raybead.report.figures.peak import limits_figure, peak_figure
+from raybead.report.figures.scan import scan_figure, toys_figure
 from raybead.report.figures.scores import score_figure, score_mjj_figure
 from raybead.report.figures.training import loss_figure
 from raybead.report.numbers import events, p_value, percent, significance, thousands, with_error
-from raybead.report.outliers import in_window_and_outlier
+from raybead.report.outliers import in_window_and_outlier, thresholds_at
 from raybead.report.page import render
+from raybead.storage import Role
 
 GLUE = "\N{NO-BREAK SPACE}"
+SIGN = "$m_{jj}$"
+
+
+def hunted_in(content: Content, scores: Mapping[Role, pa.Table], config: Hunt) -> Content:
+    """The content of a run whose hunt was made just now."""
+    search, background = (Sample.of(scores[role]) for role in ("search", "background"))
+    runs = [Scores(content.job.name, search, background)]
+    result, box = hunt_here(runs, config), prepare_box(runs, config)
+    flags = {cut["key"]: box.flags[:, look] for look, cut in enumerate(result["cuts"])}
+    hunted = pa.table({"event": box.inside.event, **flags})
+    within = in_window_and_outlier(result["cuts"][0]["key"], hunted, scores["search"])
+    quantile = result["cuts"][0]["cut"]
+    cuts = Cuts(box.edges, {quantile: within[1]})
+    result["evaluation"] = evaluate(scores["search"], ("score", "mjj"), cuts=cuts)
+    return Content(**{**vars(content), "result": result, "scores": scores, "outliers": hunted})
 
 
 def test_poisson_intervals_are_the_tabulated_ones():
@@ -72,31 +83,35 @@ def test_significance_and_quantiles():
     assert percent(0.999).replace(GLUE, " ") == "99.9 %"
 
 
-def test_outliers_follow_the_threshold_of_their_fold():
-    cut = {
-        "histogram": {"edges": [1000.0, 2000.0, 3000.0]},
-        "thresholds": [
-            {"masses": [1000.0, 1000.0 * np.e], "values": [1.0, 3.0]},
-            {"masses": [2000.0], "values": [5.0]},
-        ],
-    }
-    scores = pa.table(
-        {
-            "event": [0, 1, 2, 3, 4, 6, 8],
-            "mjj": [1000.0, 1000.0, 2000.0, 2000.0, 3000.0, 999.0, 2999.0],
-            "score": [1.1, 1.1, 2.0, 5.1, 99.0, 99.0, 3.3],
-        }
-    )
-    inside, outlier = in_window_and_outlier(cut, scores)
-    assert inside.tolist() == [True, True, True, True, False, False, True]
-    assert outlier.tolist() == [True, False, False, True, False, False, True]
+def test_outliers_are_those_of_the_hunt_whatever_the_order_of_scores():
+    hunted = pa.table({
+        "event": [8, 3, 0, 1],
+        "0.9": [True, False, True, False],
+        "other-0.99": [False, False, False, True],
+    })  # fmt: skip
+    scores = pa.table({"event": [0, 1, 2, 3, 4, 8], "score": [9.0, 1.0, 99.0, 2.0, 99.0, 3.0]})
+    inside, outlier = in_window_and_outlier("0.9", hunted, scores)
+    assert inside.tolist() == [True, True, False, True, False, True]
+    assert outlier.tolist() == [True, False, False, False, False, True]
+    inside, outlier = in_window_and_outlier("other-0.99", hunted, scores)
+    assert inside.tolist() == [True, True, False, True, False, True]
+    assert outlier.tolist() == [False, True, False, False, False, False]
+
+
+def test_thresholds_are_drawn_as_they_are_told():
+    told = [
+        {"masses": [1000.0, 1000.0 * np.e], "values": [1.0, 3.0]},
+        {"masses": [2000.0], "values": [5.0]},
+    ]
+    at = np.array([1000.0, 1000.0 * np.sqrt(np.e), 9000.0])
+    np.testing.assert_allclose(thresholds_at(told, at), [[1, 2, 3], [5, 5, 5]])
 
 
 def test_the_same_figure_gives_the_same_bytes_and_leaves_the_style_alone(make_result):
     cut = make_result()["cuts"][0]
     with mpl.rc_context({"font.size": 9.5}):
         with hep_style():
-            first, second = scan_figure("tiny", cut), scan_figure("tiny", cut)
+            first, second = (scan_figure("tiny", cut, SIGN) for _ in range(2))
         assert mpl.rcParams["font.size"] == 9.5  # whoever draws with their own style keeps it
     assert first.png == second.png
     assert first.pdf == second.pdf
@@ -120,23 +135,25 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
     """What the hunt makes of a sample today is what the report reads."""
     content = Content.read(job, make_run(make_result()))
     config = Hunt(cuts=(0.9,), threshold_fit="search", toys=50, mass_window=(2659.0, 4010.0))
-    search, background = (Sample.of(content.scores[role]) for role in ("search", "background"))
-    prepared = prepare_cut(search, background, 0.9, config)
-    toys = toy_statistics(prepared.background, prepared.windows, 50, (0, 0), 0)
-    cut = conclude_cut(prepared, toys)
-    # The hunt counts its outliers; the report finds them again by their thresholds.
-    inside, outlier = in_window_and_outlier(cut, content.scores["search"])
-    cuts = Cuts(prepared.edges, {0.9: outlier})
-    result = {
-        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
-        "evaluation": evaluate(content.scores["search"], ("score", "mjj"), cuts=cuts),
-    }  # fmt: skip
-    hunted = Content(**{**vars(content), "result": result})
+    table = content.scores["search"]
+    hunted = hunted_in(content, content.scores, config)
+    cut = hunted.best_cut
+    inside, outlier = in_window_and_outlier(cut["key"], hunted.outliers, table)
+    event, mass, score = (table.column(name).to_numpy() for name in ("event", "mjj", "score"))
+    np.testing.assert_array_equal(inside, (mass >= 2659) & (mass < 4010))
+    # They are those above the thresholds that are drawn, each fold's its own.
+    curves = thresholds_at(cut["thresholds"], mass)
+    above = score > curves[event % 5, np.arange(len(event))]
+    np.testing.assert_array_equal(outlier, inside & above)
     assert len(cut["thresholds"]) == 5
     assert outlier.sum() == cut["events"]["outliers"]
     assert (inside & ~outlier).sum() == cut["events"]["others"]
     with hep_style():
-        plots = [mass_figure("tiny", cut), score_mjj_figure(hunted)]
+        plots = [
+            mass_figure("tiny", cut, SIGN), scan_figure("tiny", cut, SIGN),
+            toys_figure("tiny", cut, "bumps"), peak_figure("tiny", cut, SIGN),
+            limits_figure("tiny", cut, SIGN), score_mjj_figure(hunted),
+        ]  # fmt: skip
     assert "5 folds" in plots[-1].caption
     page = render(hunted, plots)
     assert page.count(b"<img ") == len(plots)
@@ -189,24 +206,19 @@ def test_a_weighted_run_is_drawn_and_told_as_one(kind, job, make_run, make_resul
         )
         for seed, (role, table) in enumerate(content.scores.items())
     }  # fmt: skip
-    search, background = (Sample.of(scores[role]) for role in ("search", "background"))
     config = Hunt(cuts=(0.8,), toys=50, mass_window=(2659.0, 4010.0))
-    prepared = prepare_cut(search, background, 0.8, config)
-    cut = conclude_cut(prepared, toy_statistics(prepared.background, prepared.windows, 50, (0,)))
-    # Found again by their thresholds, the outliers weigh what the hunt says.
-    _, outlier = in_window_and_outlier(cut, scores["search"])
-    cuts = Cuts(prepared.edges, {0.8: outlier})
-    result = {
-        "cuts": [cut], "refused": [], "conclusion": conclude([cut]),
-        "evaluation": evaluate(scores["search"], ("score", "mjj"), cuts=cuts),
-    }  # fmt: skip
-    weighted = Content(**{**vars(content), "result": result, "scores": scores})
+    weighted = hunted_in(content, scores, config)
+    cut = weighted.best_cut
+    # Found again by their numbers, the outliers weigh what the hunt says.
+    _, outlier = in_window_and_outlier(cut["key"], weighted.outliers, scores["search"])
     weight = scores["search"].column("weight").to_numpy()[outlier]
     assert weight.sum() == pytest.approx(cut["events"]["outliers"])
     with hep_style():
         plots = [
-            mass_figure("tiny", cut), score_figure(weighted), score_mjj_figure(weighted),
-            *jet_mass_figures(weighted), *evaluation_figures("tiny", result["evaluation"]),
+            mass_figure("tiny", cut, SIGN), score_figure(weighted), score_mjj_figure(weighted),
+            *jet_mass_figures(weighted), peak_figure("tiny", cut, SIGN),
+            limits_figure("tiny", cut, SIGN),
+            *evaluation_figures("tiny", weighted.result["evaluation"]),
         ]  # fmt: skip
     assert "scaled to the weights" in plots[0].caption
     assert f"{events(cut['events']['outliers'])} outliers" in plots[0].alt

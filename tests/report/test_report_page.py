@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
 import re
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,6 +16,9 @@ import pytest
 
 from raybead.report import write_report
 from raybead.report.content import Content
+from raybead.report.figures import _figures
+from raybead.report.figures.canvas import hep_style
+from raybead.report.figures.studies import calibration_figures, reach_figures
 from raybead.report.page import render
 from raybead.storage import Folder
 
@@ -64,8 +69,8 @@ def content(job, make_run, make_result) -> Content:
 
 def test_every_figure_is_a_png_and_a_pdf_and_in_the_page(page, figures):
     expected = {
-        "mjj-0.9", "scan-0.9", "toys-0.9", "scores", "score-mjj", "mj1", "mj2", "loss",
-        "reconstruction-pt", "roc", "roc-log", "significance-improvement",
+        "mjj-0.9", "scan-0.9", "toys-0.9", "peak-0.9", "limits-0.9", "scores", "score-mjj",
+        "mj1", "mj2", "loss", "reconstruction-pt", "roc", "roc-log", "significance-improvement",
         "precision-recall", "gain-over-controls", "efficiency",
     }  # fmt: skip
     assert {path.name for path in figures.iterdir()} == {
@@ -177,7 +182,7 @@ def test_refused_cuts_are_told_with_their_reason(job, make_run, make_result):
     page = render(Content.read(job, make_run(result)), ()).decode()
     assert f"<li>{reason}</li>" in page
     assert page.count("<h3>") == 2
-    assert "2 cuts were looked at" in page
+    assert "2 looks were taken, and each is counted" in page
 
 
 def test_bounds_are_told_as_bounds(content):
@@ -190,3 +195,67 @@ def test_bounds_are_told_as_bounds(content):
     resolved = render(Content(**{**vars(content), "result": result}), ()).decode()
     assert "≥ " not in resolved
     assert "≤" not in resolved
+
+
+def test_a_calibration_and_the_reach_are_told_where_there_are_any(
+    job, make_run, make_result, make_calibration, make_reach
+):
+    told, reach = make_calibration(), make_reach()
+    run = make_run(make_result(), calibration=told, reach=reach)
+    content = Content.read(job, run)
+    with hep_style():
+        plots = [*calibration_figures("tiny", told), *reach_figures("tiny", reach)]
+    assert {plot.section for plot in plots} == {"calibration", "reach"}
+    page = render(content, plots).decode()
+    parsed = Parsed(page)
+    assert {"calibration", "reach", "alarms-table", "reach-table"} <= set(parsed.all("id"))
+    assert {"#calibration", "#reach"} <= set(parsed.all("href"))
+    assert page.count("<img ") == len(plots) >= 3
+    assert told["summary"]["words"].removesuffix(".") in page
+    assert "hasn't been calibrated" not in html.unescape(page)
+    tables = dict(re.findall(r'<table aria-labelledby="([a-z]+)-table">(.*?)</table>', page, re.S))
+    cells = {
+        name: [re.findall("<td>(.*?)</td>", row, re.S) for row in table.split("<tr>")[2:]]
+        for name, table in tables.items()
+    }
+    alarms = told["summary"]["alarms"]
+    assert [row[:2] for row in cells["alarms"]] == [
+        [f"{alarm['level']:g}", str(alarm["alarms"])] for alarm in alarms
+    ]
+    assert [row[0] for row in cells["reach"]] == [f"{p['mass']:.0f}" for p in reach["points"]]
+    assert [row[2].replace("\N{NO-BREAK SPACE}", "") for row in cells["reach"]] == [
+        f"{100 * point['found']:g}%" for point in reach["points"]
+    ]
+    assert "an evaluation" not in page.split('id="reach"')[1].split("</section>")[0]
+
+
+def test_without_a_calibration_the_page_says_so(content):
+    page = html.unescape(render(content, ()).decode())
+    assert "the hunt hasn't been calibrated" in page
+    ids = set(Parsed(page).all("id"))
+    assert not ids & {"calibration", "reach"}
+
+
+def test_a_reach_by_true_signal_is_marked(content, make_reach):
+    truth = {**make_reach(), "signal": "truth"}
+    page = render(Content(**{**vars(content), "reach": truth}), ()).decode()
+    section = page.split('id="reach"')[1].split("</section>")[0]
+    assert "scores are those of true signal events: an evaluation" in section
+
+
+def test_peaks_and_limits_are_told_but_not_where_none_could_be_fitted(content, make_result):
+    cut = copy.deepcopy(make_result((0.9, 0.95), truth=False))
+    cut["cuts"][1] |= {"peak": None, "limits": None}
+    page = render(Content(**{**vars(content), "result": cut}), ()).decode()
+    table = page.split('aria-labelledby="peaks-table"')[1].split("</table>")[0]
+    (row,) = re.findall("<tr[^>]*>(.*?)</tr>", table.split("<tbody>")[1], re.S)
+    cells = [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in re.findall("<td>(.*?)</td>", row)]
+    assert "4.9 σ" in cells
+    assert cells[-2:] == ["87", "37"]
+    with hep_style():
+        plots = _figures(Content(**{**vars(content), "result": cut}))
+        names = [plot.name for plot in islice(plots, 9)]
+    assert names == [
+        "mjj-0.9", "scan-0.9", "toys-0.9", "peak-0.9", "limits-0.9", "mjj-0.95", "scan-0.95",
+        "toys-0.95", "scores",
+    ]  # fmt: skip

@@ -102,7 +102,7 @@ class Dijet:
 
     @property
     def parameters(self) -> tuple[float, ...]:
-        """p0 [1/GeV], p1, ... as in :mod:`raybead.hunt.background.falling`."""
+        """log p0 [1/GeV], p1, ... as in :mod:`raybead.hunt.background.falling`."""
         return self.functions.parameters(self.chosen.coefficients_KB[: self.order, 0])
 
     @property

@@ -69,10 +69,11 @@ class DijetFunctions:
         return cls(LogLinear.of(edges, columns, nodes, weights), *parameters)
 
     def parameters(self, coefficients_K: Array) -> tuple[float, ...]:
-        """p0 [1/GeV], p1, ... of coefficients."""
+        """log p0 [1/GeV], p1, ... of coefficients. Fits of few events may have a p0 that no number
+        can hold, but the others make up for it."""
         n = len(coefficients_K)
         found = np.linalg.solve(self.model.triangle[:n, :n], coefficients_K)
-        return (float(np.exp(found[0])), float(found[1]), *(float(-p) for p in found[2:]))
+        return (float(found[0]), float(found[1]), *(float(-p) for p in found[2:]))
 
     def fit(
         self, counts_MB: Array, share_MB: Array, n: int, start_KB: Array | None = None
