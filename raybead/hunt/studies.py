@@ -23,7 +23,7 @@ from raybead.hunt.scan import GaussianPeak, Templates, scan
 from raybead.hunt.toys import combine, interval, significance_of, statistics
 
 FOUND = 0.01
-"""Global p-value below which a signal counts as found."""
+"""Global p-value up to which a signal counts as found."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Point:
     mass: float
     strength: float
     found: float
-    """Share of hunts with a global p-value below 0.01; its 68 % interval follows."""
+    """Share of hunts with a global p-value of at most 0.01; its 68 % interval follows."""
     found_low: float
     found_high: float
     median_z: float
@@ -207,7 +207,7 @@ class Point:
             for name in ("fitted", "error", "passing")
         )
         pull = (fitted - passing) / np.maximum(error, 1e-9)
-        hits = int(np.sum(p < FOUND))
+        hits = int(np.sum(p <= FOUND))
         low, high = interval(hits, len(p))
         return cls(
             mass=mass,

@@ -173,7 +173,7 @@ def write(rows: dict[bool, list[str]]) -> None:
         "",
         "Without a signal, 200 sets each (errors: 0.015 at 0.05, 0.007 at 0.01):",
         "",
-        "| hunt | score against mass | events | p < 0.05 | p < 0.01 | KS p | chi2/ndf of the cuts |",
+        "| hunt | score by mass | events | p < 0.05 | p < 0.01 | KS p | chi2/ndf of the cuts |",
         "|---|---|---|---|---|---|---|",
         *rows[False],
         "",
