@@ -170,7 +170,7 @@ def recovered(
 def summed_up(found: Sequence[Outcome], toys: int) -> dict[str, Any]:
     """All sets of a calibration, as JSON."""
     p = np.array([one.p for one in found])
-    return {"p": p.tolist(), "summary": asdict(Calibration.of(p, toys))}
+    return {"p": p.tolist(), "summary": asdict(Calibration.of(p.tolist(), toys))}
 
 
 @dataclass(frozen=True)
