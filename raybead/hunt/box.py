@@ -79,18 +79,16 @@ class Box:
         chains = tuple(
             tuple(k for k, run in enumerate(runs) if run == name) for name in dict.fromkeys(runs)
         )
-        if not self.every.are_counts:
-            weights = tuple(background.per_event for background in backgrounds)
-            expected = tuple(background.expected for background in backgrounds)
-            return Thinned(expected, chains, per_event=weights)
+        counted = self.every.are_counts
+        weigh = None if counted else tuple(background.per_event for background in backgrounds)
+        expected = tuple(background.expected for background in backgrounds)
+        if not any(isinstance(background, RatioPolynomial) for background in backgrounds):
+            return Thinned(expected, chains, per_event=weigh)
         # A ratio's toys need the others, too, and can't have more outliers than events.
-        ratio = any(isinstance(background, RatioPolynomial) for background in backgrounds)
-        every = self.every.sums.astype(np.int64) if ratio else None
-        expected = tuple(
-            background.expected if every is None else np.minimum(background.expected, every)
-            for background in backgrounds
-        )
-        return Thinned(expected, chains, every)
+        every = np.rint(self.every.effective).astype(np.int64)
+        most = (every,) * len(expected) if weigh is None else tuple(every * v for v in weigh)
+        held = tuple(np.minimum(e, m) for e, m in zip(expected, most, strict=True))
+        return Thinned(held, chains, every, weigh)
 
     def data(self) -> Spectra:
         """Outliers and others of every cut, [1, M]."""

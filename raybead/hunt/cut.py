@@ -40,6 +40,10 @@ class Scores:
     signal: Sample | None = None
     """The search sample's signal events, where the job asks for the shape of a simulated one."""
 
+    def __post_init__(self) -> None:
+        for sample in (self.search, self.background):
+            sample.checked()
+
 
 @dataclass(frozen=True)
 class Cut:

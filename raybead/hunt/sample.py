@@ -47,10 +47,22 @@ class Sample:
                 ("weight", "weights"),
             )
         )
+        return cls(event, mass, score, weight).checked(observable)
+
+    def checked(self, observable: str = "mass") -> Sample:
+        """The same, if every number is one to hunt with.
+
+        Args:
+            observable: what the mass is called.
+
+        Raises:
+            HuntError: a weight or score isn't finite, or a mass isn't finite and above 0.
+        """
+        event, mass = self.event, self.mass
         _refuse(event, mass, ~(np.isfinite(mass) & (mass > 0)), observable, "a number above 0")
-        _refuse(event, score, ~np.isfinite(score), "score", "a number to hunt with")
-        _refuse(event, weight, ~np.isfinite(weight), "weight", "a number to hunt with")
-        return cls(event, mass, score, weight)
+        for name, values in (("score", self.score), ("weight", self.weight)):
+            _refuse(event, values, ~np.isfinite(values), name, "a number to hunt with")
+        return self
 
     def within(self, window: tuple[float, float]) -> Sample:
         """The events with ``low <= mass < high``."""

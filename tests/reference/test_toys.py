@@ -348,7 +348,10 @@ def test_thinned_weighted_sums_fluctuate_as_they_should():
         ({"chains": ((0,),)}, "each of the looks once"),
         ({"every": np.array([5, 5])}, "look 0: it predicts more outliers"),
         ({"expected": (np.array([9.0, np.nan]), np.ones(2))}, "look 0: its prediction"),
-        ({"every": np.array([50, 50]), "per_event": (np.ones(2), np.ones(2))}, "weighted events"),
+        (
+            {"every": np.array([7, 50]), "per_event": (np.full(2, 1.2), np.ones(2))},
+            "look 0: it predicts more outliers",
+        ),
     ],
 )
 def test_impossible_predictions_are_refused(wrong, message):
