@@ -176,12 +176,12 @@ def write(rows: dict[bool, list[str]]) -> None:
         "",
         "Without a signal (of 200 sets the errors are 0.015 at 0.05, 0.007 at 0.01):",
         "",
-        "| hunt | score by mass | events | sets | p < 0.05 | p < 0.01 | KS p | chi2/ndf of the cuts |",
+        "| hunt | score by mass | events | sets | p < 0.05 | p < 0.01 | KS p | chi2/ndf, cuts |",
         "|---|---|---|---|---|---|---|---|",
         *rows[False],
         "",
-        f"With a resonance at {MASS:.0f} GeV, {100 * WIDTH:g} % wide, among {EVENTS} events (scores"
-        " by mass: turn-on):",
+        f"With a resonance at {MASS:.0f} GeV, {100 * WIDTH:g} % wide, among {EVENTS} events"
+        " (score by mass: turn-on):",
         "",
         "| hunt | S/B | found (p < 0.01) | window holds the mass | sets |",
         "|---|---|---|---|---|",
