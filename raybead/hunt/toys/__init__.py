@@ -2,6 +2,7 @@
 
 from raybead.hunt.toys.ensemble import CHUNK, observed_statistics, statistics
 from raybead.hunt.toys.global_p import Combined, GlobalP, combine, interval, significance_of
+from raybead.hunt.toys.marked import Marked
 from raybead.hunt.toys.null import Look, Null, Spectra, Statistic
 from raybead.hunt.toys.permutation import Permutation
 from raybead.hunt.toys.poisson import Poisson
@@ -13,6 +14,7 @@ __all__ = [
     "Combined",
     "GlobalP",
     "Look",
+    "Marked",
     "Null",
     "Permutation",
     "Poisson",
