@@ -20,7 +20,15 @@ from raybead.hunt.histogram import Histogram
 from raybead.hunt.sample import Sample
 from raybead.hunt.scan import Upcrossings
 from raybead.hunt.selection import select
-from raybead.hunt.toys import Look, Null, Permutation, Spectra, Thinned, observed_statistics
+from raybead.hunt.toys import (
+    Look,
+    Marked,
+    Null,
+    Permutation,
+    Spectra,
+    Thinned,
+    observed_statistics,
+)
 from raybead.hunt.weights import shared_weight
 
 TRIALS = 300
@@ -80,15 +88,20 @@ class Box:
             tuple(k for k, run in enumerate(runs) if run == name) for name in dict.fromkeys(runs)
         )
         counted = self.every.are_counts
-        weigh = None if counted else tuple(background.per_event for background in backgrounds)
         expected = tuple(background.expected for background in backgrounds)
-        if not any(isinstance(background, RatioPolynomial) for background in backgrounds):
-            return Thinned(expected, chains, per_event=weigh)
         # A ratio's toys need the others, too, and can't have more outliers than events.
-        every = np.rint(self.every.effective).astype(np.int64)
-        most = (every,) * len(expected) if weigh is None else tuple(every * v for v in weigh)
-        held = tuple(np.minimum(e, m) for e, m in zip(expected, most, strict=True))
-        return Thinned(held, chains, every, weigh)
+        ratio = any(isinstance(background, RatioPolynomial) for background in backgrounds)
+        if counted:
+            every = self.every.sums.astype(np.int64) if ratio else None
+            held = expected if every is None else tuple(np.minimum(e, every) for e in expected)
+            return Thinned(held, chains, every)
+        if ratio:
+            filled = self.every.sums > 0
+            total = np.where(filled, self.every.sums, 1.0)
+            share = tuple(np.where(filled, np.minimum(e / total, 1.0), 0.0) for e in expected)
+            return Marked(self.place, self.inside.weight, share, chains)
+        weigh = tuple(background.per_event for background in backgrounds)
+        return Thinned(expected, chains, per_event=weigh)
 
     def data(self) -> Spectra:
         """Outliers and others of every cut, [1, M]."""

@@ -276,6 +276,20 @@ def test_thresholds_from_weighted_data_make_no_alarms(kind):
     assert stats.binomtest(alarms, len(p), 0.1, alternative="greater").pvalue > 0.01
 
 
+@pytest.mark.parametrize(("background", "level"), [("dijet", 0.1), ("ratio-polynomial", 0.2)])
+@pytest.mark.parametrize("kind", ["lognormal", "nlo"])
+def test_fitted_predictions_of_weighted_data_make_no_alarms(background, level, kind):
+    """The ratio's fit trusts low bins of few heavy events too much: up to twice the alarms."""
+    config = Hunt(
+        cuts=(0.8,), threshold_fit="background", conditional="none", background=background
+    )
+    simulated = sample(900, 5, kind, 0.0)
+    p = np.array([p_of(sample(1500, 10 + i, kind, 0.0), simulated, config, 49) for i in range(50)])
+    alarms = int(np.sum(p <= 0.1))
+    assert stats.binomtest(alarms, len(p), level, alternative="greater").pvalue > 0.01
+    assert p.min() < 0.3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_resonance_among_weighted_events_is_found(kind):
     search = sample(4000, 1, kind, signal=250)

@@ -59,11 +59,14 @@ def test_p_values_are_uniform_without_a_signal():
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
-def test_p_values_are_no_smaller_than_uniform_with_thresholds_from_the_data():
-    config = Hunt(cuts=(0.9,))
+@pytest.mark.parametrize(("cuts", "toys"), [((0.9,), 150), ((0.9, 0.95, 0.99), 300)])
+def test_p_values_are_nearly_uniform_with_thresholds_from_the_data(cuts, toys):
+    """Never too small; and not so large that a signal would go unseen."""
+    config = Hunt(cuts=cuts)
     background = sample(100, 500)
-    p = np.array([p_of(sample(3000, 10 + i), background, config, 150) for i in range(150)])
+    p = np.array([p_of(sample(3000, 10 + i), background, config, toys) for i in range(150)])
     assert stats.kstest(p, "uniform", alternative="greater").pvalue > 0.01
+    assert np.mean(p < 0.1) >= 0.03
 
 
 def test_a_fixed_cut_sculpts_and_a_conditional_one_does_not():

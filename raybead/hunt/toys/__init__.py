@@ -9,6 +9,7 @@ from raybead.hunt.toys.global_p import (
     interval,
     significance_of,
 )
+from raybead.hunt.toys.marked import Marked
 from raybead.hunt.toys.null import Look, Null, Spectra, Statistic
 from raybead.hunt.toys.permutation import Permutation
 from raybead.hunt.toys.poisson import Poisson
@@ -20,6 +21,7 @@ __all__ = [
     "Combined",
     "GlobalP",
     "Look",
+    "Marked",
     "Null",
     "Permutation",
     "Poisson",

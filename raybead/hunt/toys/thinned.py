@@ -28,9 +28,8 @@ class Thinned:
     that find the same events odd make fewer chances than that: global p-values err on the side
     of caution.
 
-    Events of different weight: counts are of effective events, ``every`` among them, and each
-    stands for ``per_event``, the scaled Poisson distribution of
-    :class:`~raybead.hunt.histogram.Histogram`.
+    Events of different weight: counts are of effective events, and each stands for
+    ``per_event``, the scaled Poisson distribution of :class:`~raybead.hunt.histogram.Histogram`.
     """
 
     expected: tuple[Array, ...]
@@ -38,17 +37,19 @@ class Thinned:
     chains: tuple[tuple[int, ...], ...]
     """Looks by their place in ``expected``, the loosest of a chain first"""
     every: Counts | None = None
-    """[M] all (effective) events; without, others aren't drawn and come out empty"""
+    """[M] all events; without, others aren't drawn and come out empty"""
     per_event: tuple[Array, ...] | None = None
     """[M] of every look, where events are weighted"""
 
     def __post_init__(self) -> None:
         if sorted(k for chain in self.chains for k in chain) != list(range(len(self.expected))):
             raise HuntError(f"chains {self.chains} don't hold each of the looks once")
+        if self.every is not None and self.per_event is not None:
+            raise HuntError("binomial pseudo-experiments are of counts, not of weighted events")
         for look, expected in enumerate(self._counted()):
             if not (np.isfinite(expected).all() and (expected >= 0).all()):
                 raise HuntError(f"look {look}: its prediction isn't a number of events everywhere")
-            if self.every is not None and (expected > self.every * (1 + 1e-9)).any():
+            if self.every is not None and (expected > self.every).any():
                 raise HuntError(f"look {look}: it predicts more outliers than there are events")
 
     def draw(self, rng: np.random.Generator, n: int) -> Spectra:
@@ -83,8 +84,9 @@ class Thinned:
         return tuple(e / v for e, v in zip(self.expected, self.per_event, strict=True))
 
     def _spectra(self, look: int, counts: Counts) -> tuple[Histogram, Histogram]:
+        if self.per_event is not None:
+            v = self.per_event[look]
+            none = np.zeros(counts.shape)
+            return Histogram(counts * v, counts * v**2), Histogram(none, none)
         others = np.zeros_like(counts) if self.every is None else self.every - counts
-        if self.per_event is None:
-            return Histogram.counted(counts), Histogram.counted(others)
-        v = self.per_event[look]
-        return Histogram(counts * v, counts * v**2), Histogram(others * v, others * v**2)
+        return Histogram.counted(counts), Histogram.counted(others)
