@@ -104,7 +104,7 @@ def _material(
 @ray.remote
 @told
 def _facts(material: Any) -> Any:
-    return material.facts() if isinstance(material, Material) else material
+    return material.facts if isinstance(material, Material) else material
 
 
 @ray.remote

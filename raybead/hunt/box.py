@@ -170,8 +170,7 @@ def _parameters(config: Hunt) -> int:
     """How many parameters of its thresholds follow the sample that is hunted in."""
     if config.threshold_fit == "background" or config.conditional == "none":
         return 1
-    # A median and a gap: outliers follow the gap, which has two.
-    return 2 if config.threshold_order == "auto" else config.threshold_order + 1
+    return 3 if config.threshold_order == "auto" else config.threshold_order + 1
 
 
 def boxes_of(runs: Sequence[Scores], config: Hunt) -> list[Box]:

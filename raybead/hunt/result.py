@@ -15,7 +15,15 @@ from raybead.hunt.cut import Cut, Scores, bump_hunt
 from raybead.hunt.histogram import Array, Histogram
 from raybead.hunt.limits import limits
 from raybead.hunt.scan import Upcrossings, Windows, scan
-from raybead.hunt.toys import Combined, GlobalP, combine, significance_of, statistics, until
+from raybead.hunt.toys import (
+    Combined,
+    GlobalP,
+    Statistics,
+    combine,
+    significance_of,
+    statistics,
+    until,
+)
 
 TOYS_SHOWN = 60
 """Bins of the histogram of pseudo-experiments."""
@@ -51,7 +59,7 @@ def window_yield(cut: Cut, bins: slice) -> Yield:
     observed, all_of_it = inside.sums.item(), float(expected[bins].sum())
     if isinstance(cut.background, Dijet):
         windows = Windows(np.array([bins.start]), np.array([bins.stop]))
-        masked = cut.background.masked(*(_row(h) for h in (cut.outliers, cut.others)), windows)
+        masked = cut.background.masked(_row(cut.outliers), _row(cut.others), windows)
         predicted, error = float(masked.expected[0, 0]), float(masked.uncertainty[0, 0])
         scale = predicted / all_of_it if all_of_it > 0 else 1.0
     else:
@@ -73,7 +81,7 @@ def window_yield(cut: Cut, bins: slice) -> Yield:
 
 
 def describe_cut(
-    box: Box, cut: Cut, config: Hunt, statistic: float, toys: Array, overall: GlobalP,
+    box: Box, cut: Cut, config: Hunt, statistic: float, toys: Statistics, overall: GlobalP,
     trials: Upcrossings | None, own: str,
 ) -> dict[str, Any]:  # fmt: skip
     """One cut: counts, background, best window, p-values, yield, peak and limits.
@@ -157,7 +165,7 @@ def described(
     boxes: Sequence[Box],
     config: Hunt,
     observed: Array,
-    toys: Array,
+    toys: Statistics,
     trials: Sequence[Sequence[Upcrossings | None]],
     own: str,
 ) -> dict[str, Any]:
@@ -211,7 +219,7 @@ def hunt_here(runs: Sequence[Scores], config: Hunt, seed: int = 0) -> dict[str, 
     boxes = boxes_of(runs, config)
     observed = np.concatenate([box.observed(config) for box in boxes])
 
-    def more(first: int, n: int) -> Array:
+    def more(first: int, n: int) -> Statistics:
         return joint_statistics(boxes, config, n, seed, first)
 
     toys = until(observed, more, most_toys(boxes, config), config.precision)
@@ -219,7 +227,9 @@ def hunt_here(runs: Sequence[Scores], config: Hunt, seed: int = 0) -> dict[str, 
     return described(boxes, config, observed, toys, trials, runs[0].run)
 
 
-def joint_statistics(boxes: Sequence[Box], config: Hunt, n: int, seed: int, first: int) -> Array:
+def joint_statistics(
+    boxes: Sequence[Box], config: Hunt, n: int, seed: int, first: int
+) -> Statistics:
     """[N, L] statistics of pseudo-experiments of all boxes, side by side; float32.
 
     Args:

@@ -13,6 +13,7 @@ import numpy as np
 
 from raybead.config import Calibrate, Hunt, Reach
 from raybead.errors import HuntError
+from raybead.hunt.binning import edges_of
 from raybead.hunt.box import Box, prepare_box
 from raybead.hunt.cut import Scores, bump_hunt
 from raybead.hunt.limits import limits
@@ -22,7 +23,7 @@ from raybead.hunt.scan import GaussianPeak, Templates, scan
 from raybead.hunt.toys import combine, interval, significance_of, statistics
 
 FOUND = 0.01
-"""Global p-value below which a signal counts as found."""
+"""Global p-value up to which a signal counts as found."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,15 @@ class Material:
             source, background = source.select(half), background.select(~half)
         events = len(scores.search) if config.events is None else config.events
         sets = config.sets
-        pseudo = PseudoBackground.of(source, events, (seed, 7), config.method, sets=sets)
+        edges = edges_of(hunt)
+        window = (float(edges[0]), float(edges[-1]))
+        pseudo = PseudoBackground.of(
+            source, events, (seed, 7), config.method, sets=sets, window=window
+        )
         conditional = pseudo.conditional
         if injects and conditional is None:
-            conditional = Conditional.of(source.select(np.argsort(source.mass, kind="stable")))
+            inside = source.within(window)
+            conditional = Conditional.of(inside.select(np.argsort(inside.mass, kind="stable")))
         facts = {
             "sets": config.sets,
             "events": events,
@@ -164,7 +170,7 @@ def recovered(
 def summed_up(found: Sequence[Outcome], toys: int) -> dict[str, Any]:
     """All sets of a calibration, as JSON."""
     p = np.array([one.p for one in found])
-    return {"p": p.tolist(), "summary": asdict(Calibration.of(p, toys))}
+    return {"p": p.tolist(), "summary": asdict(Calibration.of(p.tolist(), toys))}
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class Point:
     mass: float
     strength: float
     found: float
-    """Share of hunts with a global p-value below 0.01; its 68 % interval follows."""
+    """Share of hunts with a global p-value of at most 0.01; its 68 % interval follows."""
     found_low: float
     found_high: float
     median_z: float
@@ -201,7 +207,7 @@ class Point:
             for name in ("fitted", "error", "passing")
         )
         pull = (fitted - passing) / np.maximum(error, 1e-9)
-        hits = int(np.sum(p < FOUND))
+        hits = int(np.sum(p <= FOUND))
         low, high = interval(hits, len(p))
         return cls(
             mass=mass,

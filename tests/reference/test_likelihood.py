@@ -253,3 +253,12 @@ def test_crossings_are_roots():
     for shape in (np.tanh, lambda x: x**3, lambda x: np.expm1(x / 9), np.sign):
         found = crossing(lambda x, f=shape: f(x - where), np.full(50, low), np.full(50, low + 1))
         np.testing.assert_allclose(found, where, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_toy_without_outliers_has_no_excess(kind):
+    outliers, others = spectra(3, 50)
+    outliers.sums[1] = 0
+    q = models(outliers, others, templates(3000.0, 4000.0))[kind].q0()
+    assert np.isfinite(q).all()
+    np.testing.assert_allclose(q[1], 0, atol=1e-6)

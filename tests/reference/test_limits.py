@@ -86,7 +86,7 @@ def test_toys_give_the_exact_limit_where_nothing_is_seen_nor_expected():
     counts = np.where(EDGES[:-1] < 3600, np.round(300 * SHAPE), 0).astype(np.int64)
     at = templates(4800.0, width=0.03)
     model = PeakModel.of_shape(Histogram.counted(counts), expected, at)
-    exact = toy_limits(model, at.masses, np.random.default_rng(0), toys=3000)
+    exact = toy_limits(model, at.masses, np.random.default_rng(0), toys=1500)
     assert exact.observed[0] == pytest.approx(-np.log(0.05), rel=0.05)
     assert exact.expected[2][0] == pytest.approx(-np.log(0.05), rel=0.05)
     assert limits(model).observed[0] == pytest.approx(1.92, rel=0.02)
@@ -131,3 +131,14 @@ def test_reach_by_toys_and_what_trials_cost():
     assert overall.z_local == pytest.approx(reach(model, trials=trials).z_local)
     assert overall.signal[0] == pytest.approx(reach(model, trials=trials).signal[4], rel=0.07)
     assert overall.signal[0] > 1.1 * local.signal[0]
+
+
+def test_a_peak_that_background_can_always_explain_has_no_reach():
+    """All events in one bin, and the peak in it too: their ratio is free."""
+    counts = np.zeros(len(SHAPE), dtype=np.int64)
+    counts[3] = 5
+    at = templates((EDGES[3] + EDGES[4]) / 2, width=0.001)
+    model = PeakModel.of_template(Histogram.counted(counts), Histogram.counted(9 * counts), at)
+    assert reach(model).signal == (None,)
+    assert reach(model).over_background == (None,)
+    json.dumps(asdict(limits(model)), allow_nan=False)

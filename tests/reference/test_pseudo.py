@@ -157,3 +157,21 @@ def test_samples_that_tell_too_little_are_refused():
     same = Sample(np.arange(500), made(500, 1).mass, np.ones(500), np.ones(500))
     with pytest.raises(HuntError, match="all the same"):
         Conditional.of(same)
+
+
+@pytest.mark.parametrize("method", ["smooth", "bootstrap", "disjoint"])
+def test_sets_of_a_window_hold_what_lies_there(method):
+    """Below the window scores do what no smooth function of the mass does within it."""
+    sample = made(20_000, 9)
+    wild = np.where(sample.mass < 2700, 50 * np.cos(sample.mass), sample.score)
+    sample = Sample(sample.event, sample.mass, wild, sample.weight)
+    window = (2700.0, 5000.0)
+    sets = PseudoBackground.of(sample, 6000, (1,), method, fluctuates=False, sets=3, window=window)
+    drawn = sets.set(1)
+    share = len(sample.within(window)) / len(sample)
+    assert len(drawn) == pytest.approx(6000 * share, abs=150 if method == "disjoint" else 1)
+    assert len(drawn.within(window)) == len(drawn)
+    assert stats.kstest(rank(drawn), "uniform").pvalue > 1e-3
+    if method != "disjoint":
+        with pytest.raises(HuntError, match="from 90000 to 91000 GeV"):
+            PseudoBackground.of(sample, 60, (1,), method, window=(90_000.0, 91_000.0))

@@ -32,10 +32,12 @@ class PseudoBackground:
     """
 
     sample: Sample
-    n: int
+    n: float
     """Events of a set; their expectation where it fluctuates."""
     seed: tuple[int, ...]
     method: Method
+    window: tuple[float, float] | None
+    """Of masses, where events outside it are left out."""
     fluctuates: bool
     conditional: Conditional | None
     """Of smooth sets."""
@@ -51,6 +53,7 @@ class PseudoBackground:
         *,
         fluctuates: bool = True,
         sets: int = 1,
+        window: tuple[float, float] | None = None,
     ) -> PseudoBackground:
         """Sets like a sample.
 
@@ -61,6 +64,9 @@ class PseudoBackground:
             method: how events are drawn.
             fluctuates: whether a set's number of events is Poisson's; of disjoint sets it isn't.
             sets: that will be drawn, which disjoint ones have to be enough for.
+            window: of masses that sets are wanted in. They then hold as many of the ``n`` events
+                as lie there, and scores follow the mass as they do there: best given, for beyond
+                a window, as where a trigger turns on, scores may do what they like.
 
         Raises:
             HuntError: too few events, or no positive weight among them.
@@ -72,14 +78,23 @@ class PseudoBackground:
             )
         if len(sample) == 0 or not sample.weight.sum() > 0:
             raise HuntError("pseudo-data: the sample has no event, or no positive sum of weights")
-        order = np.argsort(sample.mass, kind="stable")
-        sample = sample.select(order)
+        expected = float(n)
+        if window is not None and method != "disjoint":
+            inside, whole = sample.within(window), float(sample.weight.sum())
+            if len(inside) == 0 or not inside.weight.sum() > 0:
+                raise HuntError(
+                    f"pseudo-data: no event, or no positive sum of weights, from {window[0]:g} to"
+                    f" {window[1]:g} GeV"
+                )
+            sample, expected = inside, n * float(inside.weight.sum()) / whole
+        sample = sample.select(np.argsort(sample.mass, kind="stable"))
         smooth = method == "smooth"
         return cls(
             sample,
-            n,
+            expected,
             seed,
             method,
+            window,
             fluctuates and method != "disjoint",
             Conditional.of(sample) if smooth else None,
             _noise(np.log(sample.mass)) if smooth else 0.0,
@@ -93,16 +108,19 @@ class PseudoBackground:
         """
         if self.method == "disjoint":
             dealt = np.random.default_rng(self.seed).permutation(len(self.sample))
-            mine = dealt[number * self.n : (number + 1) * self.n]
-            if len(mine) < self.n:
+            n = round(self.n)
+            mine = dealt[number * n : (number + 1) * n]
+            if len(mine) < n:
                 raise HuntError(f"calibrate.method: there is no disjoint set {number + 1}")
-            return _numbered(self.sample.select(mine), self.sample.weight[mine])
+            dealt_set = self.sample.select(mine)
+            dealt_set = dealt_set if self.window is None else dealt_set.within(self.window)
+            return _numbered(dealt_set, dealt_set.weight)
         rng = np.random.default_rng([*self.seed, number])
         return self.draw(rng)
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """A set that is smooth or of a bootstrap."""
-        n = int(rng.poisson(self.n)) if self.fluctuates else self.n
+        n = int(rng.poisson(self.n)) if self.fluctuates else round(self.n)
         weight = drawn_by(self.sample.weight)
         chosen = rng.choice(len(weight), n, p=weight / weight.sum())
         drawn = self.sample.select(chosen)

@@ -69,7 +69,7 @@ class Upcrossings:
         count_N = up.sum(axis=1)
         # Where nothing came up, an event would be as likely as not in 0.7 times as many toys.
         spread = max(float(count_N.std(ddof=1)), 1 / np.sqrt(len(q_NG)))
-        return cls(float(count_N.mean()), spread / np.sqrt(len(q_NG)), level, len(q_NG))
+        return cls(float(count_N.mean()), float(spread / np.sqrt(len(q_NG))), level, len(q_NG))
 
     def bound(self, q: float) -> GlobalBound:
         """The chance of a largest q0 of at least ``q``."""
@@ -77,7 +77,7 @@ class Upcrossings:
             return GlobalBound(1.0, 0.0)
         falling = float(np.exp((self.level - q) / 2))
         p = float(special.ndtr(-np.sqrt(q))) + self.mean * falling
-        return GlobalBound(min(p, 1.0), self.error * falling)
+        return GlobalBound(min(p, 1.0), float(self.error * falling))
 
     def local(self, z: float) -> float:
         """The local significance that has a global significance of ``z``."""

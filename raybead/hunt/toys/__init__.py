@@ -1,7 +1,14 @@
 """Pseudo-experiments, and the p-values that they give."""
 
 from raybead.hunt.toys.ensemble import CHUNK, observed_statistics, statistics
-from raybead.hunt.toys.global_p import Combined, GlobalP, combine, interval, significance_of
+from raybead.hunt.toys.global_p import (
+    Combined,
+    GlobalP,
+    Statistics,
+    combine,
+    interval,
+    significance_of,
+)
 from raybead.hunt.toys.marked import Marked
 from raybead.hunt.toys.null import Look, Null, Spectra, Statistic
 from raybead.hunt.toys.permutation import Permutation
@@ -20,6 +27,7 @@ __all__ = [
     "Poisson",
     "Spectra",
     "Statistic",
+    "Statistics",
     "Thinned",
     "combine",
     "enough",

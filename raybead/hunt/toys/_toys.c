@@ -130,7 +130,8 @@ struct deal {
     int64_t toys, bins, patterns, parts;
     const int64_t *bound;     /* [parts + 1] bins between which patterns are dealt by themselves */
     const int64_t *every;     /* [bins] events */
-    const int64_t *size;      /* [parts][patterns] events that bear each */
+    const int64_t *size;      /* [parts][patterns] events that bear each for certain */
+    const int64_t *free;      /* [patterns] further ones, that may be in any part */
     const int64_t *direct;    /* [parts] patterns, the first ones, that are dealt event by event */
     const uint8_t *holds;     /* [looks][patterns] whether a pattern's events are in a look */
     struct factorials factorials;
@@ -140,10 +141,9 @@ struct deal {
 };
 
 /* One part's patterns among its events: the first event by event, the others bin by bin. */
-static void deal_part(struct random *r, const struct deal *d, int64_t part, uint16_t *bin,
-                      int64_t *left, int32_t *count) {
+static void deal_part(struct random *r, const struct deal *d, int64_t part, const int64_t *size,
+                      uint16_t *bin, int64_t *left, int32_t *count) {
     const int64_t bins = d->bins, low = d->bound[part], high = d->bound[part + 1];
-    const int64_t *size = d->size + part * d->patterns;
     int64_t total = 0, dealt = 0, p = 0;
     for (int64_t m = low; m < high; m++) total += d->every[m];
     /* The first places of a shuffle. It may begin with the last toy's order: any will do. */
@@ -169,6 +169,30 @@ static void deal_part(struct random *r, const struct deal *d, int64_t part, uint
     }
 }
 
+/* How many events of each part bear each pattern in one toy: [parts][patterns]. */
+static void shared_out(struct random *r, const struct deal *d, const int64_t *room, int64_t *size) {
+    memcpy(size, d->size, d->parts * d->patterns * sizeof(int64_t));
+    if (d->parts == 1) {
+        for (int64_t p = 0; p < d->patterns; p++) size[p] += d->free[p];
+        return;
+    }
+    for (int64_t p = 0; p < d->patterns; p++) {
+        /* Among the events that no pattern has yet, nor will have for certain. */
+        int64_t sample = d->free[p], behind = 0;
+        int64_t left[d->parts];
+        for (int64_t part = 0; part < d->parts; part++) {
+            left[part] = room[part];
+            for (int64_t q = 0; q < d->patterns; q++) left[part] -= size[part * d->patterns + q];
+            behind += left[part];
+        }
+        for (int64_t part = 0; part < d->parts && sample > 0; part++) {
+            const int64_t k = hypergeometric(r, &d->factorials, left[part], sample, behind);
+            behind -= left[part], sample -= k;
+            size[part * d->patterns + p] += k;
+        }
+    }
+}
+
 static int deal(struct random *random, const struct deal *d) {
     const int64_t bins = d->bins, cells = d->patterns * bins;
     int64_t total = 0;
@@ -177,9 +201,14 @@ static int deal(struct random *random, const struct deal *d) {
     int32_t *own = malloc((cells + 1) * sizeof(int32_t));
     int64_t *left = malloc((bins + 1) * sizeof(int64_t));
     int32_t *running = malloc((bins + 1) * sizeof(int32_t));
-    const int failed = bin == NULL || own == NULL || left == NULL || running == NULL;
+    int64_t *size = malloc((d->parts * d->patterns + 1) * sizeof(int64_t));
+    int64_t *room = calloc(d->parts + 1, sizeof(int64_t));
+    const int failed = bin == NULL || own == NULL || left == NULL || running == NULL ||
+                       size == NULL || room == NULL;
     struct random state = *random;
     struct random *r = &state; /* a copy of our own stays in registers */
+    for (int64_t part = 0; part < d->parts && !failed; part++)
+        for (int64_t m = d->bound[part]; m < d->bound[part + 1]; m++) room[part] += d->every[m];
     if (!failed)
         for (int64_t m = 0, e = 0; m < bins; m++)
             for (int64_t k = 0; k < d->every[m]; k++) bin[e++] = (uint16_t)m;
@@ -187,10 +216,9 @@ static int deal(struct random *random, const struct deal *d) {
         int32_t *count = d->counts == NULL ? own : d->counts + toy * cells;
         memset(count, 0, cells * sizeof(int32_t));
         uint16_t *events = bin;
-        for (int64_t part = 0; part < d->parts; part++) {
-            deal_part(r, d, part, events, left, count);
-            for (int64_t m = d->bound[part]; m < d->bound[part + 1]; m++) events += d->every[m];
-        }
+        shared_out(r, d, room, size);
+        for (int64_t part = 0; part < d->parts; events += room[part++])
+            deal_part(r, d, part, size + part * d->patterns, events, left, count);
         if (d->out == NULL) continue;
         for (int64_t look = 0; look < d->scan.looks; look++) {
             memset(running, 0, (bins + 1) * sizeof(int32_t));
@@ -201,7 +229,7 @@ static int deal(struct random *random, const struct deal *d) {
             d->out[toy * d->scan.looks + look] = largest(&d->scan, look, running);
         }
     }
-    free(bin), free(own), free(left), free(running);
+    free(bin), free(own), free(left), free(running), free(size), free(room);
     return failed ? -1 : 0;
 }
 
@@ -323,11 +351,11 @@ static PyObject *done(int status) {
 
 static PyObject *py_deal(PyObject *self, PyObject *args) {
     (void)self;
-    address seed, bound, every, size, direct, holds, table;
+    address seed, bound, every, size, spare, direct, holds, table;
     address start, stop, first, last, offset, values, out, counts;
     long long toys, bins, patterns, parts, table_size, looks, windows;
-    if (!PyArg_ParseTuple(args, "KLLLLKKKKKKL" SCAN_FORMAT "KK", &seed, &toys, &bins, &patterns,
-                          &parts, &bound, &every, &size, &direct, &holds, &table, &table_size,
+    if (!PyArg_ParseTuple(args, "KLLLLKKKKKKKL" SCAN_FORMAT "KK", &seed, &toys, &bins, &patterns,
+                          &parts, &bound, &every, &size, &spare, &direct, &holds, &table, &table_size,
                           SCAN_ARGUMENTS, &out, &counts))
         return NULL;
     struct random random;
@@ -340,6 +368,7 @@ static PyObject *py_deal(PyObject *self, PyObject *args) {
         .bound = AT(const int64_t, bound),
         .every = AT(const int64_t, every),
         .size = AT(const int64_t, size),
+        .free = AT(const int64_t, spare),
         .direct = AT(const int64_t, direct),
         .holds = AT(const uint8_t, holds),
         .factorials = {AT(const double, table), table_size},

@@ -39,6 +39,7 @@ def deal(
     every: Counts,
     bounds: Counts,
     size: Counts,
+    free: Counts,
     holds: NDArray[np.bool_],
     tables: Tables | None,
 ) -> NDArray[Any]:
@@ -49,19 +50,22 @@ def deal(
         n: N.
         every: [M] events.
         bounds: [S + 1] bins between which patterns are dealt by themselves.
-        size: [S, P] events of each pattern; those of few events first, where it is to be quick.
+        size: [S, P] events of each part that bear a pattern for certain.
+        free: [P] further ones in any part. Patterns of few events come first, for speed.
         holds: [L, P] whether a pattern's events are in a look.
         tables: of the looks' statistics.
     """
     seed, factorials = _seed(rng), _log_factorials()
-    every, bounds, size = (np.ascontiguousarray(a, dtype=np.int64) for a in (every, bounds, size))
+    every, bounds, size, free = (
+        np.ascontiguousarray(a, dtype=np.int64) for a in (every, bounds, size, free)
+    )
     held = np.ascontiguousarray(holds, dtype=np.uint8)
-    few = size <= _DIRECT * np.diff(bounds)[:, None]
+    few = size + free <= _DIRECT * np.diff(bounds)[:, None]
     direct = np.logical_and.accumulate(few, axis=1).sum(axis=1, dtype=np.int64)
     out = _empty(n, len(every), size.shape[1], tables)
     _toys.deal(
         *_at(seed), n, len(every), size.shape[1], len(size),
-        *_at(bounds, every, size, direct, held, factorials),
+        *_at(bounds, every, size, free, direct, held, factorials),
         len(factorials), *_scan(tables), *_results(out, tables),
     )  # fmt: skip
     return out

@@ -108,7 +108,7 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
             tpr[enough], tpr[enough] / np.sqrt(fpr[enough]), color=color, ls=dashes, label=label
         )
         axes.plot(score["sic_efficiency"], score["sic"], marker="o", color=color, ms=7)
-        top = max(top, *band["high"])
+        top = max([top, *band["high"]])
     axes.axhline(1, color=GREY, lw=1.2, ls=(0, (1, 2)), label="No selection")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.05 * min(top, 1.5 * highest))

@@ -37,7 +37,9 @@ def calibration_figures(name: str, calibration: Mapping[str, Any]) -> Iterator[P
     p = np.asarray(calibration["p"])
     n = len(p)
     counts, edges = np.histogram(p, BINS, (0, 1))
-    low, high = (stats.binom.ppf(q, n, 1 / BINS) for q in (stats.norm.cdf(-1), stats.norm.cdf(1)))
+    low, high = (
+        float(stats.binom.ppf(q, n, 1 / BINS)) for q in (stats.norm.cdf(-1), stats.norm.cdf(1))
+    )
     figure, axes = canvas(name, "pseudo-data without a signal")
     axes.axhspan(low, high, color=BLUE, alpha=0.25, lw=0, label="Uniform, 68 %")
     axes.axhline(n / BINS, color=BLUE)
