@@ -130,46 +130,6 @@ def test_bundle_and_calibration_score_events_anew(finished):
         )
 
 
-STUDIES = [
-    "calibrate.sets=20", "calibrate.events=600", "calibrate.toys=99",
-    "reach.sets=10", "reach.strengths=[0.0, 0.2]", "reach.masses=[3000.0]",
-]  # fmt: skip
-
-
-def test_studies_of_the_hunt_are_told_with_it(finished, job_text, capsys):
-    job = parse_job(job_text, STUDIES)
-    page = finished.read("report.html").decode()
-    assert "been calibrated: raybead calibrate" in page
-    for verb in ("calibrate", "reach"):
-        execute(job, verb, Console(quiet=True))
-    found = (finished / "calibration").read_json("result.json")
-    assert len(found["p"]) == found["sets"] == 20
-    assert all(1 / 100 <= p <= 1 for p in found["p"])
-    assert sum(a["alarms"] for a in found["summary"]["alarms"]) <= 8
-    without, with_signal = (finished / "reach").read_json("result.json")["points"]
-    assert without["injected"] == 0
-    assert with_signal["injected"] > 20
-    assert with_signal["fitted"] > without["fitted"] + 10
-    assert with_signal["median_z"] > without["median_z"]
-    page = finished.read("report.html").decode()
-    assert "been calibrated: raybead calibrate" not in page
-    assert 'id="calibration"' in page
-    assert 'id="reach"' in page
-    show_run(finished, Console())
-    assert "20 hunts without a signal" in capsys.readouterr().out
-    # Other settings of the hunt: the study is of another one.
-    other = Stages.of(parse_job(job_text, [*STUDIES, "hunt.widths=[1, 3]"]))
-    assert other.calibration.why_stale() == "changed: hunt"
-
-
-def test_runs_hunted_in_together_need_names_and_scores(finished, job_text, tmp_path):
-    with pytest.raises(RunError, match="two runs are called small"):
-        execute(parse_job(job_text, [f"hunt.runs=['{finished}']"]), "hunt", Console(quiet=True))
-    job = parse_job(job_text, [f"hunt.runs=['{tmp_path}/none']"])
-    with pytest.raises(RunError, match="no scores there that are current"):
-        execute(job, "hunt", Console(quiet=True))
-
-
 def test_the_hunt_says_what_it_did_and_what_it_could_not(finished):
     result = (finished / "hunt").read_json("result.json")
     (cut,) = result["cuts"]
@@ -306,3 +266,44 @@ def test_workers_that_do_not_fit_are_refused_at_once(finished, job_text, tmp_pat
     job = parse_job(job_text, [f"output={tmp_path}/runs", "train.workers=50", "train.epochs=4"])
     with pytest.raises(TrainingError, match="asks for as many CPUs, and there are 4 here"):
         execute(job, "train", Console(quiet=True))
+
+
+# Last, because they leave the run with other settings than the others look for.
+STUDIES = [
+    "calibrate.sets=20", "calibrate.events=600", "calibrate.toys=99",
+    "reach.sets=10", "reach.strengths=[0.0, 0.2]", "reach.masses=[3000.0]",
+]  # fmt: skip
+
+
+def test_studies_of_the_hunt_are_told_with_it(finished, job_text, capsys):
+    job = parse_job(job_text, STUDIES)
+    page = finished.read("report.html").decode()
+    assert "been calibrated: raybead calibrate" in page
+    for verb in ("calibrate", "reach"):
+        execute(job, verb, Console(quiet=True))
+    found = (finished / "calibration").read_json("result.json")
+    assert len(found["p"]) == found["sets"] == 20
+    assert all(1 / 100 <= p <= 1 for p in found["p"])
+    assert sum(a["alarms"] for a in found["summary"]["alarms"]) <= 8
+    without, with_signal = (finished / "reach").read_json("result.json")["points"]
+    assert without["injected"] == 0
+    assert with_signal["injected"] > 20
+    assert with_signal["fitted"] > without["fitted"] + 10
+    assert with_signal["median_z"] > without["median_z"]
+    page = finished.read("report.html").decode()
+    assert "been calibrated: raybead calibrate" not in page
+    assert 'id="calibration"' in page
+    assert 'id="reach"' in page
+    show_run(finished, Console())
+    assert "20 hunts without a signal" in capsys.readouterr().out
+    # Other settings of the hunt: the study is of another one.
+    other = Stages.of(parse_job(job_text, [*STUDIES, "hunt.widths=[1, 3]"]))
+    assert other.calibration.why_stale() == "changed: hunt"
+
+
+def test_runs_hunted_in_together_need_names_and_scores(finished, job_text, tmp_path):
+    with pytest.raises(RunError, match="two runs are called small"):
+        execute(parse_job(job_text, [f"hunt.runs=['{finished}']"]), "hunt", Console(quiet=True))
+    job = parse_job(job_text, [f"hunt.runs=['{tmp_path}/none']"])
+    with pytest.raises(RunError, match="no scores there that are current"):
+        execute(job, "hunt", Console(quiet=True))
