@@ -105,7 +105,7 @@ class Box:
 
     def data(self) -> Spectra:
         """Outliers and others of every cut, [1, M]."""
-        return tuple((_row(cut.outliers), _row(cut.others)) for cut in self.cuts)
+        return tuple((cut.outliers.row(), cut.others.row()) for cut in self.cuts)
 
     def observed(self, config: Hunt) -> Array:
         """[L] test statistics of the data."""
@@ -219,11 +219,10 @@ def trials_of(box: Box, seed: tuple[int, ...]) -> list[Upcrossings | None]:
     spectra = box.null().draw(np.random.default_rng(seed), TRIALS)
     crossings: list[Upcrossings | None] = []
     for cut, (outliers, others) in zip(box.cuts, spectra, strict=True):
-        scan = cut.likelihood()
+        if cut.peaks is None:
+            crossings.append(None)
+            continue
+        scan = cut.likelihood(cut.peaks)
         expected = cut.background.refit(outliers, others)
         crossings.append(Upcrossings.of(scan.curves(outliers, others, expected)))
     return crossings
-
-
-def _row(histogram: Histogram) -> Histogram:
-    return Histogram(histogram.sums[None], histogram.squares[None])

@@ -55,12 +55,14 @@ class Cut:
     outliers: Histogram
     others: Histogram
     background: Background
-    peaks: Templates
-    """Of the signal that is looked for."""
+    peaks: Templates | None
+    """Of the signal that is looked for; None where there is no shape to look for."""
     leak: float
     """The signal's ratio of others to outliers; 0 where it isn't known."""
+    notes: tuple[str, ...] = ()
+    """What can't be said of this cut, and why."""
 
-    def peak_model(self, templates: Templates | None = None) -> PeakModel:
+    def peak_model(self, templates: Templates) -> PeakModel:
         """The likelihood of a peak among these outliers."""
         return self.likelihood(templates).model(
             self.outliers, self.others, self.background.expected
@@ -69,12 +71,21 @@ class Cut:
     def look(self, config: Hunt, supported: NDArray[np.bool_]) -> Look:
         """How pseudo-experiments of this cut become numbers."""
         if config.statistic == "likelihood":
-            return Look(self.background, self.likelihood())
+            assert self.peaks is not None  # or the cut would have been refused
+            return Look(self.background, self.likelihood(self.peaks))
         return Look(self.background, bump_hunt(config, supported))
 
-    def likelihood(self, templates: Templates | None = None) -> LikelihoodScan:
+    def best_window(
+        self, config: Hunt, supported: NDArray[np.bool_]
+    ) -> tuple[Windows, Array, int]:
+        """All windows, their local p-values [W], and which is the most significant."""
+        bumps = bump_hunt(config, supported)
+        expected = self.background.expected[None]
+        p_1W = bumps.local_p(self.outliers.row(), expected, self.others.row())
+        return bumps.windows, p_1W[0], int(bumps.best(p_1W)[0])
+
+    def likelihood(self, templates: Templates) -> LikelihoodScan:
         """The scan for a peak that goes with the background."""
-        templates = self.peaks if templates is None else templates
         match self.background:
             case NonOutliers():
                 return LikelihoodScan(templates, leak=self.leak)
@@ -115,7 +126,14 @@ def make_cut(
         Histogram.of(part.mass, part.weight if unit is None else None, edges)
         for part in (inside.select(selection.outlier), inside.select(~selection.outlier))
     )
-    templates, leak = _signal(run, selection, edges, config)
+    notes: tuple[str, ...] = ()
+    try:
+        templates, leak = _signal(run, selection, edges, config)
+    except HuntError as error:
+        if config.statistic == "likelihood":
+            raise
+        # A bump can be hunted all the same.
+        templates, leak, notes = None, 0.0, (f"no peak is fitted, and no limits set: {error}",)
     return Cut(
         run=run.run,
         selection=selection,
@@ -124,6 +142,7 @@ def make_cut(
         background=predict(outliers, others, edges, config),
         peaks=templates,
         leak=leak,
+        notes=notes,
     )
 
 

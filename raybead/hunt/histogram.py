@@ -63,6 +63,10 @@ class Histogram:
         """Some of the bins."""
         return Histogram(self.sums[..., bins], self.squares[..., bins])
 
+    def row(self) -> Histogram:
+        """[1, M] this one as the only of N."""
+        return Histogram(self.sums[None], self.squares[None])
+
     def total(self) -> Histogram:
         """All bins in one, [] or [N]."""
         return Histogram(self.sums.sum(axis=-1), self.squares.sum(axis=-1))

@@ -11,10 +11,10 @@ import numpy as np
 from raybead.config import Hunt
 from raybead.hunt.background import Dijet, RatioPolynomial, agreement
 from raybead.hunt.box import Box, boxes_of, trials_of
-from raybead.hunt.cut import Cut, Scores, bump_hunt
-from raybead.hunt.histogram import Array, Histogram
+from raybead.hunt.cut import Cut, Scores
+from raybead.hunt.histogram import Array
 from raybead.hunt.limits import limits
-from raybead.hunt.scan import Upcrossings, Windows, scan
+from raybead.hunt.scan import PeakModel, Upcrossings, Windows, scan
 from raybead.hunt.toys import (
     Combined,
     GlobalP,
@@ -59,7 +59,7 @@ def window_yield(cut: Cut, bins: slice) -> Yield:
     observed, all_of_it = inside.sums.item(), float(expected[bins].sum())
     if isinstance(cut.background, Dijet):
         windows = Windows(np.array([bins.start]), np.array([bins.stop]))
-        masked = cut.background.masked(_row(cut.outliers), _row(cut.others), windows)
+        masked = cut.background.masked(cut.outliers.row(), cut.others.row(), windows)
         predicted, error = float(masked.expected[0, 0]), float(masked.uncertainty[0, 0])
         scale = predicted / all_of_it if all_of_it > 0 else 1.0
     else:
@@ -100,15 +100,15 @@ def describe_cut(
         own: name of the run that the hunt is of; its cuts are told without a name.
     """
     unit = box.unit
-    bumps = bump_hunt(config, box.supported)
-    row, expected = _row(cut.outliers), cut.background.expected
-    p_W = bumps.local_p(row, expected[None], _row(cut.others))[0]
-    best = int(bumps.best(p_W[None])[0])
-    bins = slice(int(bumps.windows.start[best]), int(bumps.windows.stop[best]))
+    expected = cut.background.expected
+    windows, p_W, best = cut.best_window(config, box.supported)
+    bins = slice(int(windows.start[best]), int(windows.stop[best]))
     # A resonance has tails: the window's neighbours say nothing of the background alone either.
     around = slice(max(bins.start - 1, 0), bins.stop + 1)
     quantile = cut.selection.quantile
-    peak, limit = (None, None) if trials is None else _peak(cut, config, trials, unit)
+    peak, limit = None, None
+    if cut.peaks is not None and trials is not None:
+        peak, limit = _peak(cut.peak_model(cut.peaks), config, trials, unit)
     grid = np.linspace(0, max(float(toys.max()), statistic) * 1.05 + 1e-9, TOYS_SHOWN + 1)
     return {
         "key": key_of(cut, own),
@@ -133,7 +133,9 @@ def describe_cut(
         "background": {
             "kind": config.background,
             "agreement": asdict(fit := agreement(cut.outliers, cut.background, around)),
-            "warnings": list(dict.fromkeys([*cut.background.warnings(), *fit.warnings()])),
+            "warnings": list(
+                dict.fromkeys([*cut.background.warnings(), *fit.warnings(), *cut.notes])
+            ),
             **_fitted(cut),
         },
         "window": {
@@ -149,8 +151,8 @@ def describe_cut(
         "peak": peak,
         "limits": limit,
         "scan": {
-            "low": box.edges[bumps.windows.start].tolist(),
-            "high": box.edges[bumps.windows.stop].tolist(),
+            "low": box.edges[windows.start].tolist(),
+            "high": box.edges[windows.stop].tolist(),
             "p": p_W.tolist(),
         },
         "toys": {
@@ -269,10 +271,9 @@ def conclude(cuts: Sequence[dict[str, Any]], found: Combined) -> dict[str, Any]:
 
 
 def _peak(
-    cut: Cut, config: Hunt, trials: Upcrossings, unit: float
+    model: PeakModel, config: Hunt, trials: Upcrossings, unit: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the likelihood says of a peak among a cut's outliers."""
-    model = cut.peak_model()
     found = scan(model)
     excluded = limits(model, config.confidence)
     at = int(np.argmin(np.abs(np.asarray(excluded.masses) - found.best.mass)))
@@ -311,10 +312,6 @@ def _fitted(cut: Cut) -> dict[str, Any]:
             return {"parameters": list(ratio.coefficients)}
         case _:
             return {}
-
-
-def _row(histogram: Histogram) -> Histogram:
-    return Histogram(histogram.sums[None], histogram.squares[None])
 
 
 def _weighed(values: Any, unit: float) -> Any:

@@ -15,7 +15,7 @@ from raybead.config import Calibrate, Hunt, Reach
 from raybead.errors import HuntError
 from raybead.hunt.binning import edges_of
 from raybead.hunt.box import Box, prepare_box
-from raybead.hunt.cut import Scores, bump_hunt
+from raybead.hunt.cut import Scores
 from raybead.hunt.limits import limits
 from raybead.hunt.pseudo import Calibration, Conditional, PseudoBackground, inject
 from raybead.hunt.sample import Sample
@@ -87,7 +87,7 @@ class Outcome:
     """One hunt."""
 
     p: float
-    """Global; 1 where nothing could be hunted at."""
+    """Global."""
     per_cut: tuple[float, ...]
     low: float
     """Of the most significant window [GeV]"""
@@ -111,16 +111,12 @@ def hunt_once(box: Box, config: Hunt, toys: int, seed: tuple[int, ...]) -> Outco
     """Hunt in a box with so many pseudo-experiments."""
     observed = box.observed(config)
     found = combine(observed, statistics(box.null(), box.looks(config), toys, seed))
-    best = box.cuts[found.best]
-    bumps = bump_hunt(config, box.supported)
-    (outliers, others) = box.data()[found.best]
-    p_W = bumps.local_p(outliers, best.background.expected[None], others)
-    window = int(bumps.best(p_W)[0])
+    windows, _, best = box.cuts[found.best].best_window(config, box.supported)
     return Outcome(
         found.overall.p,
         tuple(one.p for one in found.per_look),
-        float(box.edges[bumps.windows.start[window]]),
-        float(box.edges[bumps.windows.stop[window]]),
+        float(box.edges[windows.start[best]]),
+        float(box.edges[windows.stop[best]]),
     )
 
 

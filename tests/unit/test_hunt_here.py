@@ -113,3 +113,14 @@ def test_broken_scores_of_the_background_are_refused_too():
     broken = with_value("score", np.nan)
     with pytest.raises(HuntError, match="event 3: its score is nan"):
         Scores("run", GOOD, broken)
+
+
+def test_a_peak_that_does_not_fit_leaves_the_bump_hunt_standing():
+    wide = {"signal": {"width": 0.3, "masses": 9}}
+    cut = hunted(GOOD, **wide)["cuts"][0]
+    assert cut["peak"] is None
+    assert cut["limits"] is None
+    assert any("no peak is fitted" in line for line in cut["background"]["warnings"])
+    assert cut["window"]["observed"] == hunted(GOOD)["cuts"][0]["window"]["observed"]
+    with pytest.raises(HuntError, match="doesn't fit into"):
+        hunted(GOOD, **wide, statistic="likelihood")
