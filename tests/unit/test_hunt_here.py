@@ -116,7 +116,7 @@ def test_broken_scores_of_the_background_are_refused_too():
 
 
 def test_a_peak_that_does_not_fit_leaves_the_bump_hunt_standing():
-    wide = {"signal": {"width": 0.3, "masses": 9}}
+    wide = {"signal": {"width": 0.45, "masses": 9}}
     cut = hunted(GOOD, **wide)["cuts"][0]
     assert cut["peak"] is None
     assert cut["limits"] is None
