@@ -73,7 +73,8 @@ def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path):
     for name in ("broken", "whole"):
         jobs[name] = tmp_path / f"{name}.toml"
         jobs[name].write_text(JOB.format(output=tmp_path / name, **lhco_files))
-    log = tmp_path / "log.txt"
+    log, unbroken = tmp_path / "log.txt", tmp_path / "whole.txt"
+    beside = start(jobs["whole"], unbroken)  # most of a run is waiting
     partial = tmp_path / "broken" / "killed" / ".partial"
 
     kill_when(start(jobs["broken"], log), lambda: len(found(partial, "rows-*.parquet")) > 2)
@@ -82,7 +83,7 @@ def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path):
     kill_when(start(jobs["broken"], log), lambda: len(found(partial, "state.pt")) > 0)
     assert start(jobs["broken"], log).wait(timeout=300) == 0, log.read_text()
     assert "train: resumed where it stopped" in log.read_text()
-    assert start(jobs["whole"], log).wait(timeout=300) == 0, log.read_text()
+    assert beside.wait(timeout=300) == 0, unbroken.read_text()
 
     runs = [Folder.at(str(tmp_path / name / "killed")) for name in ("broken", "whole")]
     for role in ("background", "search"):
