@@ -8,7 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from raybead.config import MODEL_PRESETS, Graph, Loss, Losses, Model, refuse_misfit
 from raybead.console import Console
-from raybead.models import build_model
+from raybead.models import Inputs, build_model
 
 MODELS = ["preset", "kind", "layer", "latent", "parameters", "fits"]
 LOSSES = ["loss", "what it is", "needs"]
@@ -25,7 +25,7 @@ def model_rows() -> list[list[str]]:
     rows = []
     for preset in MODEL_PRESETS:
         config: Model = TypeAdapter(Model).validate_python({"preset": preset})
-        model = build_model(config, features=3)
+        model = build_model(config, Inputs(features=3, jets=3, efps=140))
         size = sum(weight.numel() for weight in model.parameters())
         per = "the jet" if config.kind == "jet-bottleneck" else "a node"
         if config.kind == "meta-layer":

@@ -1,5 +1,11 @@
 """What a job file may say."""
 
+from raybead.config.anneal import (
+    Anneal,
+    PaceAnnealing,
+    ScheduledAnnealing,
+    TriggeredAnnealing,
+)
 from raybead.config.data import (
     BeadCsvSource,
     Columns,
@@ -14,40 +20,60 @@ from raybead.config.data import (
 )
 from raybead.config.download import ZENODO_API, Download
 from raybead.config.emd import Emd
-from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
-from raybead.config.graph import Graph
+from raybead.config.features import NAMES, Chain, FeatureSet, NodeKind, ScalingKind
+from raybead.config.flow import (
+    AnyFlow,
+    AutoregressiveFlow,
+    ConvolutionalFlow,
+    PlanarFlow,
+    SplineFlow,
+    SylvesterFlow,
+)
+from raybead.config.fusion import Fusion
+from raybead.config.graph import Efps, Graph
 from raybead.config.hunt import Calibrate, Hunt, Reach, SignalShape
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
-from raybead.config.loss import (
-    ChamferLoss,
-    DeepEmdLoss,
-    DistanceLoss,
-    EmdLoss,
-    EmdNetworkLoss,
-    KlLoss,
-    Loss,
-    Losses,
-    MseLoss,
-    SinkhornLoss,
-    refuse_misfit,
-)
+from raybead.config.loss import Loss, Losses, refuse_misfit
 from raybead.config.model import (
-    MODEL_PRESETS,
     Autoencoder,
     JetBottleneckModel,
     MetaLayerModel,
     Model,
     NodeBottleneckModel,
 )
+from raybead.config.model_presets import MODEL_PRESETS
 from raybead.config.score import Combination, ComplexityKind, Score, Stored
+from raybead.config.terms import (
+    BceLoss,
+    ChamferLoss,
+    DeepEmdLoss,
+    DistanceLoss,
+    EmdLoss,
+    EmdNetworkLoss,
+    FlowKlLoss,
+    KlLoss,
+    LogDetLoss,
+    MaeLoss,
+    MseLoss,
+    NtXentLoss,
+    SinkhornLoss,
+    SupConLoss,
+    WassersteinLoss,
+    WeightsL1Loss,
+    WeightsL2Loss,
+)
 from raybead.config.train import Train
 
 __all__ = [
     "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
+    "Anneal",
+    "AnyFlow",
     "Autoencoder",
+    "AutoregressiveFlow",
+    "BceLoss",
     "BeadCsvSource",
     "Calibrate",
     "Chain",
@@ -55,15 +81,19 @@ __all__ = [
     "Columns",
     "Combination",
     "ComplexityKind",
+    "ConvolutionalFlow",
     "Data",
     "DeepEmdLoss",
     "DistanceLoss",
     "Download",
+    "Efps",
     "Emd",
     "EmdLoss",
     "EmdNetworkLoss",
     "FeatureSet",
     "FileSource",
+    "FlowKlLoss",
+    "Fusion",
     "Graph",
     "Hunt",
     "JetBottleneckModel",
@@ -71,27 +101,41 @@ __all__ = [
     "Job",
     "KlLoss",
     "LhcoSource",
+    "LogDetLoss",
     "Loss",
     "Losses",
+    "MaeLoss",
     "MetaLayerModel",
     "Model",
     "MseLoss",
     "NodeBottleneckModel",
+    "NodeKind",
+    "NtXentLoss",
+    "PaceAnnealing",
     "ParquetSource",
+    "PlanarFlow",
     "Prepare",
     "PythiaSource",
     "Reach",
     "Resonance",
     "RootSource",
     "ScalingKind",
+    "ScheduledAnnealing",
     "Score",
     "SignalShape",
     "SinkhornLoss",
     "SoftDrop",
     "Source",
+    "SplineFlow",
     "Stored",
     "Substructure",
+    "SupConLoss",
+    "SylvesterFlow",
     "Train",
+    "TriggeredAnnealing",
+    "WassersteinLoss",
+    "WeightsL1Loss",
+    "WeightsL2Loss",
     "dump_job",
     "load_job",
     "parse_job",

@@ -158,6 +158,8 @@ class PythiaSource(Section):
     smearing: bool = True
     settings: tuple[str, ...] = ()
     """Further Pythia settings, as its ``readString`` takes them."""
+    generator: str = "pythia"
+    """Label of the events, for instance of the parton shower that ``settings`` choose."""
 
 
 Source = Annotated[

@@ -48,6 +48,11 @@ class Job(Section):
     @model_validator(mode="after")
     def _model_and_loss_fit(self) -> Job:
         refuse_misfit(self.model, self.loss, self.graph)
+        if self.graph.level == "event" and self.graph.jets > self.jets.leading:
+            raise ValueError(
+                f"graph.jets = {self.graph.jets} are more than jets.leading ="
+                f" {self.jets.leading} keeps"
+            )
         return self
 
 

@@ -2,99 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field
 
 from raybead.config.features import NAMES
 from raybead.config.graph import Graph
 from raybead.config.model import Model
 from raybead.config.section import Section
-
-Need = Literal["posterior", "momenta"]
-
-
-class Term(Section):
-    """One term of the loss."""
-
-    weight: PositiveFloat = 1.0
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    """posterior: of a variational model; momenta: features that lead back to momenta."""
-
-
-class MseLoss(Term):
-    """Mean squared error over a jet's nodes and features."""
-
-    kind: Literal["mse"]
-
-
-class DistanceLoss(Term):
-    """Mean over a jet's nodes of the length of the residual: to the first power, where mse has
-    the second."""
-
-    kind: Literal["distance"]
-    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Features that count, by the names they have after scaling; all if not given."""
-
-
-class ChamferLoss(Term):
-    """Squared distance of every particle to the nearest of the other jet, both ways."""
-
-    kind: Literal["chamfer"]
-
-
-class KlLoss(Term):
-    """Divergence of a variational model's posterior from the standard normal distribution."""
-
-    kind: Literal["kl"]
-    needs = frozenset({"posterior"})
-
-
-class _Transport(Term):
-    needs = frozenset({"momenta"})
-    radius: PositiveFloat = 1.0
-    """R that angular distances are divided by."""
-    power: PositiveFloat = 1.0
-    """Of the angular distances: the beta of arXiv:1902.02346, which ``vae`` has another of."""
-
-
-class EmdLoss(_Transport):
-    """Exact energy mover's distance; slow, on CPUs."""
-
-    kind: Literal["emd"]
-
-
-class SinkhornLoss(_Transport):
-    """Debiased Sinkhorn divergence: a smooth energy mover's distance."""
-
-    kind: Literal["sinkhorn"]
-    epsilon: PositiveFloat = 0.01
-    """Entropic regularisation, in units of the distance."""
-    iterations: PositiveInt = 50
-
-
-class DeepEmdLoss(_Transport):
-    """Energy mover's distance as a regularised programme that can be differentiated."""
-
-    kind: Literal["deepemd"]
-    regulariser: PositiveFloat = 1e-4
-
-
-class EmdNetworkLoss(Term):
-    """Energy mover's distance by a network that ``raybead train-emd`` trained."""
-
-    kind: Literal["emd-network"]
-    needs = frozenset({"momenta"})
-    bundle: str | None = None
-    """Folder of the network, ``OUTPUT/NAME/emd`` of the job that trained it; this job's own if
-    not given."""
-
+from raybead.config.terms import (
+    BceLoss,
+    ChamferLoss,
+    DeepEmdLoss,
+    DistanceLoss,
+    EmdLoss,
+    EmdNetworkLoss,
+    FlowKlLoss,
+    KlLoss,
+    LogDetLoss,
+    MaeLoss,
+    MseLoss,
+    NtXentLoss,
+    SinkhornLoss,
+    SupConLoss,
+    WassersteinLoss,
+    WeightsL1Loss,
+    WeightsL2Loss,
+)
 
 Loss = Annotated[
     MseLoss
+    | MaeLoss
+    | BceLoss
+    | WassersteinLoss
     | DistanceLoss
     | ChamferLoss
     | KlLoss
+    | LogDetLoss
+    | FlowKlLoss
+    | SupConLoss
+    | NtXentLoss
+    | WeightsL1Loss
+    | WeightsL2Loss
     | EmdLoss
     | SinkhornLoss
     | DeepEmdLoss
@@ -145,13 +94,18 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
     for kind in kinds:
         if kinds.count(kind) > 1:
             raise ValueError(f"loss: {kind} stands there twice; give it one weight")
-    variational = getattr(model, "variational", False)
+    posterior = getattr(model, "posterior", "point")
+    flow = getattr(model, "flow", None)
     for term in losses:
-        if "posterior" in term.needs and not variational:
+        if "posterior" in term.needs and posterior == "point":
             raise ValueError(
                 f"loss {term.kind} needs a posterior, and this {model.kind} has none; set"
-                " model.variational = true, or choose a variational preset"
+                " model.posterior = 'gaussian', or choose a preset that has one"
             )
+        if "flow" in term.needs and flow is None:
+            raise ValueError(f"loss {term.kind} needs a flow; say [model.flow]")
+        if isinstance(term, BceLoss) and graph.scaling != "min-max":
+            raise ValueError("loss bce needs features in [0, 1]; set graph.scaling = 'min-max'")
         if isinstance(term, DistanceLoss):
             if len(set(term.columns or ())) < len(term.columns or ()):
                 raise ValueError("loss distance: a column stands there twice")
@@ -165,10 +119,14 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
             raise ValueError(
                 f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"
             )
-    if kinds == ["kl"]:
-        raise ValueError("loss: kl alone reconstructs nothing; add a reconstruction term")
-    if variational and "kl" not in kinds:
+    if not any(term.compares for term in losses):
+        raise ValueError(
+            f"loss: {' + '.join(kinds)} alone reconstructs nothing; add a reconstruction term"
+        )
+    if posterior != "point" and not {"kl", "flow-kl"}.intersection(kinds):
         raise ValueError(
             "loss: nothing restrains the posterior of a variational model; add a kl term, or"
             ' write kind = "vae"'
         )
+    if {"kl", "flow-kl"} <= set(kinds) or {"log-det", "flow-kl"} <= set(kinds):
+        raise ValueError("loss: flow-kl stands in place of kl and log-det; give one or the other")

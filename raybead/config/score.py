@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from raybead.config.section import Section
 
@@ -16,6 +16,11 @@ Stored = Literal["latent", "reconstruction"]
 class Score(Section):
     """How jet losses become an event score. Truth plays no part."""
 
+    of: str | Annotated[dict[str, float], Field(min_length=1)] = "loss"
+    """What an item's score is. loss: what was trained on; the name of one of its terms;
+    mahalanobis: distance of the latent from the background's mean in units of its covariance;
+    flow-likelihood: minus the latent's log-likelihood under the flow; or a table of these with
+    weights, whose logarithms are standardised on background and added."""
     combine: Combination = "sum-log"
     """Of an event's jets: sum-log adds their log losses, the others take the losses."""
     complexity: ComplexityKind = "quadratic"

@@ -23,6 +23,7 @@ from raybead.errors import RunError
 from raybead.graphs import Scaling
 from raybead.models.build import build_model
 from raybead.models.emd_bundle import DESCRIPTION, WEIGHTS, EmdBundle
+from raybead.models.inputs import Inputs
 from raybead.storage import Folder
 
 EMD = "emd"
@@ -40,7 +41,7 @@ class Recipe(BaseModel):
 
     def build(self) -> nn.Module:
         """The model with fresh weights."""
-        return build_model(self.model, len(self.graph.scaled_columns))
+        return build_model(self.model, Inputs.of(self.graph))
 
 
 @dataclass(frozen=True)

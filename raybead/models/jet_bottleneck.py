@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from raybead.config import JetBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
+from raybead.models.inputs import Inputs
 from raybead.models.latent import GaussianLatent, PointLatent
 from raybead.models.layers import Stack, mlp
 from raybead.models.noise import keys_of_jets
@@ -29,9 +30,10 @@ class JetBottleneck(nn.Module):
     change its score, and measured separation is better without.
     """
 
-    def __init__(self, config: JetBottleneckModel, features: int) -> None:
+    def __init__(self, config: JetBottleneckModel, inputs: Inputs) -> None:
         super().__init__()
-        self.decode, self.features = config.decode, features
+        self.features = features = inputs.features
+        self.decode = inputs.slots if config.decode is None else config.decode
         self.pooling: Pooling = config.pooling
         self.dense = config.layer == "dense"
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
@@ -41,14 +43,14 @@ class JetBottleneck(nn.Module):
             self.embed = mlp((features, *config.embedding), last_relu=True, norm=config.norm)
         if self.dense:
             widths = [width for layer in config.encoder for width in layer]
-            self.encoder = mlp((config.decode * inside, *widths), last_relu=True, norm=config.norm)
+            self.encoder = mlp((self.decode * inside, *widths), last_relu=True, norm=config.norm)
         else:
             self.encoder = Stack(config, inside, config.encoder, last_relu=True)
         head = (config.encoder[-1][-1], *config.head)
         self.head = mlp(head, last_relu=True)
-        latent = GaussianLatent if config.variational else PointLatent
+        latent = GaussianLatent if config.posterior == "gaussian" else PointLatent
         self.posterior = latent(head[-1], config.latent)
-        out = config.decode * features
+        out = self.decode * features
         self.decoder = mlp((config.latent, *config.decoder, out), last_relu=False)
 
     def forward(self, batch: JetBatch) -> Output:

@@ -13,6 +13,7 @@ from torch import nn
 from raybead.config import NodeBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
+from raybead.models.inputs import Inputs
 from raybead.models.latent import GaussianLatent, Latent
 from raybead.models.layers import Stack, mlp
 from raybead.models.noise import keys_of_nodes
@@ -22,12 +23,13 @@ from raybead.models.output import Output
 class NodeBottleneck(nn.Module):
     """Layers down to a latent a node, and others back up to its features."""
 
-    def __init__(self, config: NodeBottleneckModel, features: int) -> None:
+    def __init__(self, config: NodeBottleneckModel, inputs: Inputs) -> None:
         super().__init__()
+        features = inputs.features
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
         *before, last = config.encoder
-        if config.variational:
+        if config.posterior == "gaussian":
             self.encoder = Stack(config, inside, config.encoder, last_relu=True)
             self.posterior = GaussianLatent(last[-1], config.latent)
         else:

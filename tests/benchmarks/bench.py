@@ -44,7 +44,7 @@ from raybead.events.kinematics import massless
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs import JetBatch, Scaling, collate
 from raybead.losses import mse
-from raybead.models import AllPairsEdgeConv, Bundle, Recipe, build_model
+from raybead.models import AllPairsEdgeConv, Bundle, Inputs, Recipe, build_model
 from raybead.preparing import Shard, prepare_shard
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
@@ -178,7 +178,7 @@ def bench_step(folder: Path, threads: int) -> list[Row]:
     torch.set_num_threads(threads)
     jets = jets_of(folder, "all").select(torch.arange(256))
     torch.manual_seed(0)
-    net = build_model(EDGENET, 3)
+    net = build_model(EDGENET, Inputs(3))
     encoder, decoder = (
         EdgeConv(part.layers[0].conv.nn, aggr="mean") for part in (net.encoder, net.decoder)
     )

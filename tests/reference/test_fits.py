@@ -9,7 +9,7 @@ from raybead.config import MODEL_PRESETS, Emd, Graph, Losses, Model
 from raybead.errors import RunError
 from raybead.graphs import Clouds, Scaling, collate
 from raybead.losses import JetLoss, Space
-from raybead.models import Bundle, EmdBundle, EmdNetwork, Recipe, build_model
+from raybead.models import Bundle, EmdBundle, EmdNetwork, Inputs, Recipe, build_model
 from raybead.storage import Folder
 
 KINDS = [kind for kind in reconstruction_kinds() if kind != "emd-network"]
@@ -34,7 +34,7 @@ def test_a_step_with_every_loss(preset, jets):
         terms = [{"kind": kind}] + [{"kind": "kl", "weight": 0.1}] * with_kl
         loss = JetLoss(TypeAdapter(Losses).validate_python(terms), space)
         torch.manual_seed(0)
-        net = build_model(config, 3)
+        net = build_model(config, Inputs(3))
         optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
         torch.manual_seed(1)
         before = loss(net(batch), batch)

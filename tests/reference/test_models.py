@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from raybead.config import MODEL_PRESETS, Graph, Model
 from raybead.graphs import JetBatch, Scaling
 from raybead.losses import mse
-from raybead.models import Bundle, Recipe, build_model
+from raybead.models import Bundle, Inputs, Recipe, build_model
 from raybead.storage import Folder
 
 FEATURES = 3
@@ -41,7 +41,7 @@ def preset(request):
 @pytest.fixture
 def net(preset):
     torch.manual_seed(1)
-    net = build_model(config_of(preset), FEATURES)
+    net = build_model(config_of(preset), Inputs(FEATURES))
     net(jets_of([20, 30, 9, 4], seed=9))  # batch norms have seen something
     return net.eval()
 
@@ -100,7 +100,7 @@ def test_saved_and_loaded_it_gives_the_same_bits(net, preset, tmp_path):
 
 def test_every_parameter_gets_a_gradient(preset):
     torch.manual_seed(1)
-    net = build_model(config_of(preset), FEATURES).train()
+    net = build_model(config_of(preset), Inputs(FEATURES)).train()
     output = net(jets_of([8, 19, 10, 7] * 8))
     loss_B = mse(output)
     if output.mu is not None:
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_training_step(preset):
     results = []
     for _ in range(2):
         torch.manual_seed(4)
-        net = build_model(config_of(preset), FEATURES).train()
+        net = build_model(config_of(preset), Inputs(FEATURES)).train()
         mse(net(jets_of([8, 19]))).sum().backward()
         results.append(
             torch.cat([w.grad.flatten() for w in net.parameters() if w.grad is not None])
@@ -179,7 +179,7 @@ def test_message_passing_equals_torch_geometrics_on_complete_graphs():
     from torch_geometric.utils import scatter
 
     torch.manual_seed(2)
-    net = build_model(config_of("meta-layer"), FEATURES).eval()
+    net = build_model(config_of("meta-layer"), Inputs(FEATURES)).eval()
     jets = jets_of([1, 9, 4])
 
     class Edges(torch.nn.Module):
@@ -240,7 +240,7 @@ def test_message_passing_equals_torch_geometrics_on_complete_graphs():
     ],
 )
 def test_presets_have_the_published_widths(preset, widths):
-    net = build_model(config_of(preset), FEATURES)
+    net = build_model(config_of(preset), Inputs(FEATURES))
     chains = []
     for stack in (net.embed, *net.encoder.layers, *net.decoder.layers, net.unembed):
         linears = [layer for layer in stack.modules() if isinstance(layer, torch.nn.Linear)]

@@ -5,7 +5,7 @@ from raybead.config import Graph, JetBottleneckModel, KlLoss, MseLoss, Train
 from raybead.errors import TrainingError
 from raybead.graphs import Scaling, collate
 from raybead.losses import JetLoss, Space
-from raybead.models import Bundle, Recipe, build_model
+from raybead.models import Bundle, Inputs, Recipe, build_model
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
 from raybead.training import Trainer, batches, split_by_event
@@ -26,7 +26,9 @@ def make_trainer(event_rows):
         scaling = Scaling.fit(GRAPH, jets.select(split.train).x_TF)
         loss = JetLoss(losses, Space(GRAPH, scaling))
         torch.manual_seed(5)
-        return Trainer(build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5)
+        return Trainer(
+            build_model(model, Inputs(3)), scaling.apply(jets), split, loss, config, seed=5
+        )
 
     return make
 
