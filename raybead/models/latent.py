@@ -15,6 +15,9 @@ class Latent(NamedTuple):
     z_NZ: Tensor
     mu_NZ: Tensor | None = None
     log_variance_NZ: Tensor | None = None
+    concentration_NZ: Tensor | None = None
+    z0_NZ: Tensor | None = None
+    log_det_N: Tensor | None = None
 
 
 class PointLatent(nn.Module):
