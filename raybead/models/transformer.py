@@ -59,12 +59,14 @@ class TransformerBlock(nn.Module):
         of_nodes = self.query_key_value(x_TW)
         found, where = [of_nodes[:0, : of_nodes.shape[1] // 3]], [ptr[:0]]
         for nodes_GN, real_GN in buckets(ptr):
-            padded = of_nodes[nodes_GN].view(*nodes_GN.shape, 3, self.heads, -1)
+            padded = of_nodes.index_select(0, nodes_GN.flatten())
+            padded = padded.view(*nodes_GN.shape, 3, self.heads, -1)
             query, key, value = padded.permute(2, 0, 3, 1, 4)
             mask = None if bool(real_GN.all()) else real_GN[:, None, None]
             seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-            found.append(seen.transpose(1, 2).flatten(2)[real_GN])
-            where.append(nodes_GN[real_GN])
+            real = real_GN.flatten().nonzero().squeeze(1)
+            found.append(seen.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, real))
+            where.append(nodes_GN.flatten().index_select(0, real))
         rows = torch.cat(found)
         return torch.empty_like(rows).index_copy(0, torch.cat(where), rows)
 
