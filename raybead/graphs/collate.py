@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from raybead.config import Efps, Graph
 from raybead.events.particles import offsets_of
-from raybead.graphs.clouds import Clouds
 from raybead.graphs.features import event_features, jet_features, node_features
 from raybead.graphs.jetbatch import JetBatch
 from raybead.graphs.rows import Rows
@@ -138,12 +137,9 @@ def _polynomials(rows: Rows, items: _Items, config: Efps) -> tuple[torch.Tensor,
     # The one part of observables that needs torch, and only a job that wants it.
     from raybead.observables.efps.values import polynomials
 
-    picked, kept = rows.leading_parts(items.jet_N, config.constituents)
-    pt, eta, phi = (
-        torch.from_numpy(rows.of_parts(name)[picked].astype(np.float64))
-        for name in ("pt", "eta", "phi")
-    )
-    values_NE = polynomials(Clouds(pt, eta, phi, torch.from_numpy(offsets_of(kept))), config)
+    picked, sizes = rows.leading_parts(items.jet_N, None)
+    pt, eta, phi = (torch.from_numpy(rows.of_parts(name)[picked]) for name in ("pt", "eta", "phi"))
+    values_NE = polynomials(pt, eta, phi, torch.from_numpy(offsets_of(sizes)), config)
     place = torch.from_numpy(items.item_N), torch.from_numpy(items.place_N)
     efps_BJE = torch.zeros(items.number, items.jets, values_NE.shape[1])
     efps_BJE[place] = values_NE.float()

@@ -132,7 +132,9 @@ class JetBatch:
         grid = grid.index_copy(0, place, self.x_TF[kept])
         mask = torch.zeros(len(grid), dtype=torch.bool, device=self.device)
         mask[place] = True
-        return grid.view(len(self), width, -1), mask.view(len(self), width)
+        # No size is left to be found out: of a batch of nothing it couldn't be.
+        shape = len(self), width
+        return grid.view(*shape, grid.shape[1]), mask.view(shape)
 
     def edge_index(self) -> Tensor:
         """[2, number of edges]: (neighbour, centre) of complete graphs without self-loops.
