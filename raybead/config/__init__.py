@@ -1,10 +1,13 @@
 """What a job file may say."""
 
 from raybead.config.anneal import (
+    BATCH_ITEMS,
+    LEARNING_RATE,
     Anneal,
     PaceAnnealing,
     ScheduledAnnealing,
     TriggeredAnnealing,
+    smallest_batch,
 )
 from raybead.config.data import (
     BeadCsvSource,
@@ -66,6 +69,8 @@ from raybead.config.terms import (
 from raybead.config.train import Train
 
 __all__ = [
+    "BATCH_ITEMS",
+    "LEARNING_RATE",
     "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
@@ -140,4 +145,5 @@ __all__ = [
     "load_job",
     "parse_job",
     "refuse_misfit",
+    "smallest_batch",
 ]
