@@ -15,7 +15,7 @@ from raybead.config import JetBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.inputs import Inputs
-from raybead.models.latent import GaussianLatent, PointLatent
+from raybead.models.latent import build_posterior
 from raybead.models.layers import Stack, mlp
 from raybead.models.noise import keys_of_jets
 from raybead.models.output import Output, at_least_single
@@ -48,8 +48,7 @@ class JetBottleneck(nn.Module):
             self.encoder = Stack(config, inside, config.encoder, last_relu=True)
         head = (config.encoder[-1][-1], *config.head)
         self.head = mlp(head, last_relu=True)
-        latent = GaussianLatent if config.posterior == "gaussian" else PointLatent
-        self.posterior = latent(head[-1], config.latent)
+        self.posterior = build_posterior(config, head[-1])
         out = self.decode * features
         self.decoder = mlp((config.latent, *config.decoder, out), last_relu=False)
 
@@ -66,6 +65,9 @@ class JetBottleneck(nn.Module):
             latent=latent.z_NZ,
             mu=latent.mu_NZ,
             log_variance=latent.log_variance_NZ,
+            concentration=latent.concentration_NZ,
+            z0=latent.z0_NZ,
+            log_det_B=latent.log_det_N,
         )
 
     def _encoded(self, x_TI: Tensor, batch: JetBatch) -> Tensor:
