@@ -5,13 +5,15 @@ from raybead.graphs.clouds import Clouds
 from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
 from raybead.graphs.features import node_features
 from raybead.graphs.jetbatch import JetBatch, complete_edges
-from raybead.graphs.momenta import Momenta, momenta_of, unscaled_momenta
+from raybead.graphs.momenta import Momenta, features_of, momenta_of, unscaled_momenta
 from raybead.graphs.scaling import Scaling
 from raybead.graphs.tiles import Tile, tiles
+from raybead.graphs.views import Alterations
 
 __all__ = [
     "COLUMNS",
     "NAMES",
+    "Alterations",
     "Clouds",
     "FeatureSet",
     "JetBatch",
@@ -21,6 +23,7 @@ __all__ = [
     "Tile",
     "collate",
     "complete_edges",
+    "features_of",
     "jet_facts",
     "momenta_of",
     "node_features",
