@@ -76,7 +76,9 @@ def test_bce_is_the_cross_entropy_of_targets_cut_to_their_range():
 def test_wasserstein_equals_scipys():
     output = outputs()
     expected = [
-        np.mean([wasserstein_distance(p, q) for p, q in zip(np.transpose(x), np.transpose(y))])
+        np.mean(
+            [wasserstein_distance(p, q) for p, q in zip(*map(np.transpose, (x, y)), strict=True)]
+        )
         for x, y in item_by_item(output)
     ]
     torch.testing.assert_close(wasserstein(output), torch.tensor(expected))
@@ -89,7 +91,10 @@ def test_wasserstein_is_blind_to_order_and_no_more_than_l1(sizes, seed):
     output = outputs(sizes, seed)
     generator = torch.Generator().manual_seed(seed)
     order = torch.cat(
-        [a + torch.randperm(n, generator=generator) for a, n in zip(output.ptr, sizes)]
+        [
+            a + torch.randperm(n, generator=generator)
+            for a, n in zip(output.ptr[:-1], sizes, strict=True)
+        ]
     )
     turned = dataclasses.replace(output, reconstruction_NF=output.reconstruction_NF[order])
     torch.testing.assert_close(wasserstein(turned), wasserstein(output))

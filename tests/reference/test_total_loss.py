@@ -121,9 +121,7 @@ def test_altered_changes_what_it_says_and_nothing_else(jets):
     )
     after = other.training(output, batch, net)
     assert other.names == loss.names
-    torch.testing.assert_close(
-        after.terms["supcon"], supcon(output, batch, temperature=1.0)
-    )
+    torch.testing.assert_close(after.terms["supcon"], supcon(output, batch, temperature=1.0))
     for name in ("weights-l2", "mse", "kl", "ntxent"):
         assert torch.equal(after.terms[name], before.terms[name])
     expected = (

@@ -1,6 +1,7 @@
 """Altered views: what each keeps of a jet, and that they belong to it."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def vectors(momenta):
 
 
 def masses(momenta, ptr):
-    sums = torch.stack([vectors(momenta)[a:b].sum(0) for a, b in zip(ptr[:-1], ptr[1:])])
+    sums = torch.stack([vectors(momenta)[a:b].sum(0) for a, b in pairwise(ptr)])
     return (sums[:, 3].square() - sums[:, :3].square().sum(dim=1)).clamp(min=0).sqrt()
 
 
@@ -129,7 +130,7 @@ def test_a_turned_or_shifted_jet_keeps_its_shape(kind, view):
     after = Alterations(graph, scaling, [view])(batch)
     old, new = particles(batch, graph, scaling), particles(after, graph, scaling)
     torch.testing.assert_close(new.pt_N, old.pt_N, rtol=1e-6, atol=1e-6)
-    for a, b in zip(batch.ptr[:-1], batch.ptr[1:], strict=True):
+    for a, b in pairwise(batch.ptr):
         torch.testing.assert_close(
             distances(new, a, b), distances(old, a, b), rtol=1e-5, atol=1e-5
         )
@@ -161,7 +162,7 @@ def test_a_rotation_is_about_the_axis_by_any_angle():
         particles(Alterations(graph, scaling, ["rotation"])(batch), graph, scaling)
         for _ in range(40)
     ]
-    for a, b in zip(batch.ptr[:-1], batch.ptr[1:], strict=True):
+    for a, b in pairwise(batch.ptr):
         pt = old.pt_N[a:b] / old.pt_N[a:b].sum()
         axes, angles = [], []
         for new in [old, *many]:
@@ -199,9 +200,7 @@ def test_splitting_keeps_the_sum_and_order(kind):
     after = Alterations(graph, scaling, ["splitting"], splitting=0.5)(batch)
     old, new = particles(batch, graph, scaling), particles(after, graph, scaling)
     assert len(batch.x_TF) < len(after.x_TF) < 2 * len(batch.x_TF)
-    for (a, b), (c, d) in zip(
-        zip(batch.ptr[:-1], batch.ptr[1:]), zip(after.ptr[:-1], after.ptr[1:]), strict=True
-    ):
+    for (a, b), (c, d) in zip(pairwise(batch.ptr), pairwise(after.ptr), strict=True):
         torch.testing.assert_close(
             vectors(new)[c:d].sum(0), vectors(old)[a:b].sum(0), rtol=1e-5, atol=1e-3
         )
@@ -211,7 +210,8 @@ def test_splitting_keeps_the_sum_and_order(kind):
         assert ways.amin(dim=1).max() < 1e-5
         inside = torch.zeros_like(old.pt_N[a:b]).index_add(0, ways.argmin(1), new.pt_N[c:d])
         torch.testing.assert_close(inside, old.pt_N[a:b], rtol=1e-5, atol=1e-4)
-    assert (after.slot_T is None) and len(after) == len(batch)
+    assert after.slot_T is None
+    assert len(after) == len(batch)
     if kind == "p4-btag":
         tag = scaling.invert(after.x_TF)[:, 3]
         expected = torch.repeat_interleave(torch.tensor([0.0, 1.0, 0.0, 1.0]), after.sizes_B)
@@ -258,7 +258,7 @@ def test_jets_of_an_event_turn_and_split_by_themselves(kind):
     for e, sizes in enumerate(JETS_OF_EVENTS):
         expected = [j * 8 + i for j, n in enumerate(sizes) for i in range(min(2 * n, 8))]
         assert slot_T[item_T == e].tolist() == expected
-    grid, mask = split.dense(graph.slots)
+    _, mask = split.dense(graph.slots)
     assert mask.sum() == len(split.x_TF) == 8 + 2 + 6 + 8 + 8
     # A jet that isn't full keeps its momentum where it was.
     for jet, nodes in ((1, 2), (3, 6)):
@@ -275,7 +275,7 @@ def test_a_whole_event_shifts_together():
     events = in_double(events)
     after = Alterations(graph, scaling, ["shift"])(events)
     old, new = particles(events, graph, scaling), particles(after, graph, scaling)
-    for a, b in zip(events.ptr[:-1], events.ptr[1:], strict=True):
+    for a, b in pairwise(events.ptr):
         torch.testing.assert_close(
             distances(new, a, b), distances(old, a, b), rtol=1e-5, atol=1e-5
         )

@@ -15,7 +15,12 @@ source = "lhco"
 path = "y.h5"
 """
 WITH = "loss=[{{kind='mse'}}, {{{}}}]"
-NTXENT = WITH.format("kind='ntxent', views=['{}']")
+
+
+def with_views(*views):
+    return WITH.format(f"kind='ntxent', views={list(views)}")
+
+
 GAUSSIAN = "model.posterior=gaussian"
 PLANAR = "model.flow.kind=planar"
 EVENTS = "graph.level=event", "jets.leading=3"
@@ -45,18 +50,18 @@ OF_EVENTS = *EVENTS, "graph.node=event", "graph.features=event"
             "bce takes a reconstruction as logits",
         ),
         ([WITH.format("kind='supcon'"), "model.latent=1"], "supcon needs angles: a model.latent"),
-        ([NTXENT.format("shift")], "shift alone alters nothing"),
-        ([NTXENT.format("noise', 'noise")], "views: says one thing twice"),
-        ([NTXENT.format("turning")], "views"),
+        ([with_views("shift")], "shift alone alters nothing"),
+        ([with_views("noise", "noise")], "views: says one thing twice"),
+        ([with_views("turning")], "views"),
         (
-            [NTXENT.format("rotation"), "graph.scaling=l2"],
+            [with_views("rotation"), "graph.scaling=l2"],
             "rotation needs momenta, and graph.scaling l2 can't be undone",
         ),
         (
-            [*OF_JETS, "graph.features=p4", NTXENT.format("noise', 'splitting")],
+            [*OF_JETS, "graph.features=p4", with_views("noise", "splitting")],
             "splitting is of constituents, and nodes are graph.node = 'jet'",
         ),
-        ([*OF_EVENTS, NTXENT.format("shift")], "shift is of constituents"),
+        ([*OF_EVENTS, with_views("shift")], "shift is of constituents"),
         ([*OF_EVENTS, "loss.kind=sinkhorn"], "sinkhorn needs momenta, and graph.features event"),
         ([*OF_EVENTS, "loss.kind=emd"], "emd needs momenta, and graph.features event has none"),
         (["loss.kind=emd", "graph.scaling=l2"], "emd needs momenta, and graph.scaling l2"),
@@ -81,11 +86,11 @@ def test_what_does_not_fit_is_refused_in_a_line(overrides, says):
             [GAUSSIAN, "loss=[{kind='vae', reconstruction='wasserstein'}, {kind='supcon'}]"],
             ["wasserstein", "kl", "supcon"],
         ),
-        (["loss.kind=bce", "graph.scaling=[\"log\", \"min-max\"]"], ["bce"]),
-        ([NTXENT.format("shift', 'rotation")], ["mse", "ntxent"]),
-        ([NTXENT.format("noise"), "graph.scaling=l2"], ["mse", "ntxent"]),
-        ([NTXENT.format("noise"), *OF_EVENTS], ["mse", "ntxent"]),
-        ([NTXENT.format("shift"), *EVENTS, "graph.features=p4"], ["mse", "ntxent"]),
+        (["loss.kind=bce", 'graph.scaling=["log", "min-max"]'], ["bce"]),
+        ([with_views("shift", "rotation")], ["mse", "ntxent"]),
+        ([with_views("noise"), "graph.scaling=l2"], ["mse", "ntxent"]),
+        ([with_views("noise"), *OF_EVENTS], ["mse", "ntxent"]),
+        ([with_views("shift"), *EVENTS, "graph.features=p4"], ["mse", "ntxent"]),
         (["loss.kind=sinkhorn", *OF_JETS, "graph.features=jet"], ["sinkhorn"]),
         ([WITH.format("kind='weights-l1', weight=1e-5")], ["mse", "weights-l1"]),
     ],
