@@ -59,14 +59,14 @@ def fitting(model: Model) -> str:
 
 def reconstruction_kinds() -> list[str]:
     """Names of the terms that compare a reconstruction with what it aims at."""
-    return [_kind(term) for term in get_args(get_args(Loss)[0]) if "posterior" not in term.needs]
+    return [_kind(term) for term in get_args(get_args(Loss)[0]) if term.compares]
 
 
 def _fits(model: Model, kind: str, with_kl: bool) -> bool:
     terms = [{"kind": kind}] + [{"kind": "kl"}] * with_kl
     losses = TypeAdapter(Losses).validate_python(terms)
     try:
-        refuse_misfit(model, losses, Graph())
+        refuse_misfit(model, losses, Graph(scaling="min-max"))  # which any of them takes
     except ValueError:
         return False
     return True

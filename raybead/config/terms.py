@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from raybead.config.section import Section
 
@@ -121,11 +121,18 @@ class NtXentLoss(_Contrast):
     rotation: of jets about their axes; shift: of all in eta and phi; splitting: constituents into
     two collinear ones."""
     noise: PositiveFloat = 0.1
-    """Standard deviation."""
+    """Standard deviation, of scaled features."""
     shift: PositiveFloat = 0.5
     """Largest shift in eta; in phi any is taken."""
     splitting: Annotated[PositiveFloat, Field(le=1.0)] = 0.1
     """Share of constituents that split."""
+
+    @field_validator("views")
+    @classmethod
+    def _once_each(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(views)) < len(views):
+            raise ValueError("says one thing twice")
+        return views
 
 
 class WeightsL1Loss(Term):

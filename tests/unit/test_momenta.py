@@ -155,3 +155,14 @@ def test_a_power_of_pt_is_undone_down_to_what_a_detector_sees(power):
     torch.testing.assert_close(found.eta_N, angle)
     torch.testing.assert_close(found.phi_N, -angle)
     assert (momenta_of("jet-axis", -columns, power).pt_N > 0).all()
+
+
+def test_jets_as_nodes_have_momenta_too_and_a_whole_event_has_none():
+    x_NF = torch.tensor([[12.0, 1.0, 300.0, -1.5, 3.0], [3.0, 0.0, -1.0, 200.0, 0.5]])
+    found = momenta_of("jet", x_NF)
+    assert found.pt_N[0] == 300
+    assert 0 < found.pt_N[1] < 0.01
+    assert found.eta_N.tolist() == [-1.5, 100.0]
+    assert found.phi_N.tolist() == [3.0, 0.5]
+    with pytest.raises(JobError, match=r"graph\.features event: .* has no momenta"):
+        momenta_of("event", torch.ones(2, 4))
