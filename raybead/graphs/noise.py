@@ -27,9 +27,20 @@ def keys_of_jets(batch: JetBatch) -> Tensor:
 
 def keys_of_nodes(batch: JetBatch) -> Tensor:
     """[T] a number for each node of a sample's jets."""
-    jet_T = batch.jet_of_node()
-    place_T = torch.arange(len(jet_T), device=jet_T.device) - batch.ptr[jet_T]
-    return keys_within(batch, jet_T, place_T)
+    return keys_of_parts(keys_of_jets(batch), batch.ptr)
+
+
+def keys_of_parts(keys_B: Tensor, ptr: Tensor) -> Tensor:
+    """[T] a number for each of what jets consist of.
+
+    Args:
+        keys_B: the jets'.
+        ptr: [B + 1] offsets of the jets among their parts.
+    """
+    index = torch.arange(len(keys_B), device=ptr.device)
+    jet_T = torch.repeat_interleave(index, ptr.diff())
+    place_T = torch.arange(len(jet_T), device=ptr.device) - ptr[jet_T]
+    return _mixed(keys_B[jet_T]) + place_T
 
 
 def keys_within(batch: JetBatch, jet_N: Tensor, place_N: Tensor) -> Tensor:
@@ -58,11 +69,34 @@ def uniform_noise(keys_N: Tensor, width: int) -> Tensor:
 
     Every call draws its salt from torch's generator: the same after the same seed.
     """
-    salt = int(torch.randint(2**62, ()))
-    place_Z = torch.arange(width, device=keys_N.device)
-    bits = _mixed(_mixed(keys_N + salt)[:, None] + place_Z)
+    bits = _bits(keys_N, width)
     uniform = ((bits >> (64 - _MANTISSA)) & (2**_MANTISSA - 1)).double() + 0.5
     return uniform / 2**_MANTISSA
+
+
+def kept(keys_N: Tensor, width: int, rate: float, like: Tensor) -> Tensor:
+    """[N, width] what dropout multiplies by, of the type of ``like``: 0 for a share of all.
+
+    The others are so much more than 1 that the mean is 1. Salted as :func:`normal_noise` is.
+
+    Args:
+        keys_N: whose they are.
+        width: numbers each.
+        rate: the share, taken to 1 in 65536, below 1.
+        like: says the type.
+    """
+    values = 1 << 16
+    dropped = min(round(rate * values), values - 1)
+    # Four draws of 16 bits from each number: three times as quick as one.
+    level = _bits(keys_N, -(-width // 4)).view(torch.int16)[:, :width]
+    return (level >= dropped - values // 2).to(like.dtype) * (values / (values - dropped))
+
+
+def _bits(keys_N: Tensor, width: int) -> Tensor:
+    """[N, width] random int64; every call draws a salt."""
+    salt = int(torch.randint(2**62, ()))
+    place = torch.arange(width, device=keys_N.device)
+    return _mixed(_mixed(keys_N + salt)[:, None] + place)
 
 
 def _mixed(x: Tensor) -> Tensor:
