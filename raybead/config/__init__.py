@@ -43,7 +43,17 @@ from raybead.config.model import (
     NodeBottleneckModel,
 )
 from raybead.config.model_presets import MODEL_PRESETS
-from raybead.config.score import Combination, ComplexityKind, Score, Stored
+from raybead.config.score import (
+    FLOW_LIKELIHOOD,
+    LOSS,
+    MAHALANOBIS,
+    Combination,
+    ComplexityKind,
+    Score,
+    Stored,
+    logarithms_of,
+    quantities_of,
+)
 from raybead.config.terms import (
     BceLoss,
     ChamferLoss,
@@ -66,6 +76,9 @@ from raybead.config.terms import (
 from raybead.config.train import Train
 
 __all__ = [
+    "FLOW_LIKELIHOOD",
+    "LOSS",
+    "MAHALANOBIS",
     "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
@@ -138,6 +151,8 @@ __all__ = [
     "WeightsL2Loss",
     "dump_job",
     "load_job",
+    "logarithms_of",
     "parse_job",
+    "quantities_of",
     "refuse_misfit",
 ]

@@ -31,7 +31,6 @@ def collate(table: pa.Table, graph: Graph, generators: Sequence[str] | None = No
             none; codes aren't made if not given.
     """
     jets, parts, sizes = _flatten(table)
-    n = len(sizes)
     starts = offsets_of(sizes)[:-1]
     kept = sizes if graph.nodes == "all" else np.minimum(sizes, graph.nodes)
     picked = members_of(starts, kept)  # constituents lie leading first in each jet
@@ -47,55 +46,92 @@ def collate(table: pa.Table, graph: Graph, generators: Sequence[str] | None = No
         np.repeat(_btags(jets), kept),
         graph.pt_power,
     )
-    events = table.column("event").to_numpy()
-    per_event = n // len(events) if len(events) else 1
-    return JetBatch(
+    events, n_jets = table.column("event").to_numpy(), _n_jets(table)
+    found = JetBatch(
         x_TF=torch.from_numpy(x_TF),
         ptr=torch.from_numpy(offsets_of(kept)),
         p4_B4=torch.from_numpy(
             np.stack([jet[name] for name in ("px", "py", "pz", "e")], axis=1).astype(np.float32)
         ),
-        event_B=torch.from_numpy(np.repeat(events, per_event)),
-        rank_B=torch.from_numpy(np.tile(np.arange(per_event), len(events))),
+        event_B=torch.from_numpy(np.repeat(events, n_jets)),
+        rank_B=torch.from_numpy(members_of(np.zeros(len(events), np.int64), n_jets)),
         n_constituents_B=torch.from_numpy(_numpy(jets.field("n")).astype(np.int64)),
         generator_B=None
         if generators is None
-        else torch.from_numpy(np.repeat(_codes(table, generators), per_event)),
+        else torch.from_numpy(np.repeat(_codes(table, generators), n_jets)),
+    )
+    return found if graph.level == "jet" else _events(found, graph, len(events))
+
+
+def _events(jets: JetBatch, graph: Graph, n_events: int) -> JetBatch:
+    """Events of constituents, from their jets."""
+    jets = jets.select((jets.rank_B < graph.jets).nonzero()[:, 0])
+    event_B = (jets.rank_B == 0).cumsum(0) - 1
+    jet_T = jets.jet_of_node()
+    width = graph.slots // graph.jets
+    slot_T = jets.rank_B[jet_T] * width + torch.arange(len(jet_T)) - jets.ptr[jet_T]
+    sizes, n = (
+        torch.zeros(n_events, dtype=torch.int64).index_add_(0, event_B, values_B)
+        for values_B in (jets.sizes_B, jets.n_constituents_B)
+    )
+    first = (jets.rank_B == 0).nonzero()[:, 0]
+    return JetBatch(
+        x_TF=jets.x_TF,
+        ptr=torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]),
+        p4_B4=torch.zeros(n_events, 4).index_add_(0, event_B, jets.p4_B4),
+        event_B=jets.event_B[first],
+        rank_B=torch.zeros_like(first),
+        n_constituents_B=n,
+        generator_B=None if jets.generator_B is None else jets.generator_B[first],
+        slot_T=None if graph.nodes == "all" else slot_T,
     )
 
 
 @dataclass(frozen=True)
 class JetFacts:
-    """What is known of B jets without learning, in the order of :func:`collate`."""
+    """What is known without learning of B jets of E events, in the order of :func:`collate`."""
 
+    n_jets: np.ndarray
+    """[E] int64, jets of each event"""
     mass: np.ndarray
     """[B] GeV"""
     n: np.ndarray
     """[B] constituents, before any cap or subjets"""
-    spread: Spread
-    tau21: np.ndarray
-    """[B] of the leading constituents"""
+    spread: Spread | None
+    """None where controls aren't wanted"""
+    tau21: np.ndarray | None
+    """[B] of the leading constituents; None where controls aren't wanted"""
     substructure: Mapping[str, np.ndarray]
     """[B] for each column that the job asked for"""
 
 
-def jet_facts(table: pa.Table) -> JetFacts:
-    """Masses, multiplicities and no-learning controls of all jets of a table of event rows."""
+def jet_facts(table: pa.Table, *, controls: bool = True) -> JetFacts:
+    """Masses, multiplicities and no-learning controls of all jets of a table of event rows.
+
+    Args:
+        table: rows of :data:`raybead.events.EVENT_SCHEMA`.
+        controls: whether spread and tau21 are wanted, which take longer than all else.
+    """
     jets, parts, sizes = _flatten(table)
     substructure = {
         field.name: _numpy(jets.field(field.name))
         for field in jets.type
         if field.name not in JET.names
     }
+    n_jets, mass = _n_jets(table), _numpy(jets.field("mass"))
+    n = _numpy(jets.field("n")).astype(np.int64)
+    if not controls:
+        return JetFacts(n_jets, mass, n, None, None, substructure)
     if len(sizes) == 0:
         none = np.empty(0)
-        return JetFacts(none, sizes, Spread(none, none), none, substructure)
+        return JetFacts(n_jets, mass, n, Spread(none, none), none, substructure)
     pt, eta, phi = (_numpy(parts.field(name)) for name in ("pt", "eta", "phi"))
     offsets = offsets_of(sizes)
     axis_eta, axis_phi = _numpy(jets.field("eta")), _numpy(jets.field("phi"))
     return JetFacts(
-        _numpy(jets.field("mass")),
-        _numpy(jets.field("n")).astype(np.int64),
+        n_jets,
+        mass,
+        n,
         spread_about_axis(pt, eta, phi, axis_eta, axis_phi, offsets),
         tau21_of_leading(pt, eta, phi, offsets),
         substructure,
@@ -109,6 +145,11 @@ def _codes(table: pa.Table, generators: Sequence[str]) -> np.ndarray:
         table.column("generator"), value_set=known
     )
     return places.fill_null(-1).to_numpy().astype(np.int64)
+
+
+def _n_jets(table: pa.Table) -> np.ndarray:
+    """[E] int64 jets of each event."""
+    return np.diff(_one_array(table, "jets").offsets.to_numpy()).astype(np.int64)
 
 
 def _flatten(table: pa.Table) -> tuple[pa.StructArray, pa.StructArray, np.ndarray]:
