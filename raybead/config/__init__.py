@@ -1,10 +1,13 @@
 """What a job file may say."""
 
 from raybead.config.anneal import (
+    BATCH_ITEMS,
+    LEARNING_RATE,
     Anneal,
     PaceAnnealing,
     ScheduledAnnealing,
     TriggeredAnnealing,
+    smallest_batch,
 )
 from raybead.config.data import (
     BeadCsvSource,
@@ -76,7 +79,9 @@ from raybead.config.terms import (
 from raybead.config.train import Train
 
 __all__ = [
+    "BATCH_ITEMS",
     "FLOW_LIKELIHOOD",
+    "LEARNING_RATE",
     "LOSS",
     "MAHALANOBIS",
     "MODEL_PRESETS",
@@ -155,4 +160,5 @@ __all__ = [
     "parse_job",
     "quantities_of",
     "refuse_misfit",
+    "smallest_batch",
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
+from raybead.config.anneal import refuse_unknown_targets
 from raybead.config.data import Data
 from raybead.config.emd import Emd
 from raybead.config.graph import Graph
@@ -48,6 +49,7 @@ class Job(Section):
     @model_validator(mode="after")
     def _model_and_loss_fit(self) -> Job:
         refuse_misfit(self.model, self.loss, self.graph)
+        refuse_unknown_targets(self.train, self.loss)
         refuse_unknown_quantities(self.score, self.model, self.loss)
         if self.graph.level == "event" and self.graph.jets > self.jets.leading:
             raise ValueError(

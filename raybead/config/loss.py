@@ -115,6 +115,13 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
                         f"loss distance: {column!r} is none of the model's features"
                         f" {', '.join(graph.scaled_columns)}"
                     )
+        if "momenta" in term.needs and graph.features == "event":
+            raise ValueError(f"loss {term.kind} needs momenta, which features 'event' don't have")
+        if "momenta" in term.needs and graph.level == "event" and graph.features == "jet-axis":
+            raise ValueError(
+                f"loss {term.kind} measures between all nodes of an event, and features 'jet-axis'"
+                " are each of its own jet's axis; set graph.features = 'cylindrical', or another"
+            )
         if "momenta" in term.needs and any("l2" in graph.chain(c) for c in NAMES[graph.features]):
             raise ValueError(
                 f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"

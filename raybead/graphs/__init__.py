@@ -2,8 +2,9 @@
 
 from raybead.config import NAMES, FeatureSet
 from raybead.graphs.clouds import Clouds
-from raybead.graphs.collate import COLUMNS, JetFacts, collate, jet_facts
-from raybead.graphs.features import node_features
+from raybead.graphs.collate import COLUMNS, collate
+from raybead.graphs.facts import JetFacts, jet_facts
+from raybead.graphs.features import event_features, jet_features, node_features
 from raybead.graphs.jetbatch import JetBatch, complete_edges
 from raybead.graphs.momenta import Momenta, momenta_of, unscaled_momenta
 from raybead.graphs.scaling import Scaling
@@ -21,7 +22,9 @@ __all__ = [
     "Tile",
     "collate",
     "complete_edges",
+    "event_features",
     "jet_facts",
+    "jet_features",
     "momenta_of",
     "node_features",
     "tiles",

@@ -1,7 +1,9 @@
 """The way back from node features to momenta, with gradients that stay finite.
 
 What a model gives back is any number, not a particle: momenta can come out negative or zero, and
-directions of such aren't known. Axes: N nodes, F features before scaling, S after it.
+directions of such aren't known. Nodes that are jets count as massless, too.
+
+Axes: N nodes, F features before scaling, S after it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from raybead.config import FeatureSet, Graph
+from raybead.errors import JobError
 from raybead.graphs.scaling import Scaling
 
 _LEAST = 0.01
@@ -25,7 +28,7 @@ _STEEPEST = 100.0
 
 @dataclass(frozen=True)
 class Momenta:
-    """Massless momenta of N constituents."""
+    """Massless momenta of N nodes."""
 
     pt_N: Tensor
     """[N] transverse momentum, GeV; at least 0"""
@@ -43,12 +46,15 @@ def momenta_of(kind: FeatureSet, x_NF: Tensor, pt_power: float = 1.0) -> Momenta
     to nothing, a jet of nothing but such nodes can still be normalised, and the gradient still
     says that more pT is more. Where (pT d-eta, pT d-phi) belong to no direction within half a
     turn of the axis, the direction is cut there and has no gradient. E of ``p4``, m of
-    ``p4-cylindrical`` and the b-tag take no part. NaN stays NaN.
+    ``p4-cylindrical``, the b-tag and a jet's number of constituents take no part. NaN stays NaN.
 
     Args:
         kind: which features.
         x_NF: [N, F] unscaled.
         pt_power: that ``jet-axis`` has raised pT to.
+
+    Raises:
+        JobError: nodes of these features have no momenta.
     """
     most = _MOST ** max(pt_power, 1.0) if kind == "jet-axis" else _MOST
     columns = x_NF.clamp(-most, most).unbind(dim=1)
@@ -71,6 +77,10 @@ def momenta_of(kind: FeatureSet, x_NF: Tensor, pt_power: float = 1.0) -> Momenta
         case "cylindrical" | "p4-cylindrical" | "p4-btag":
             pt_N, eta_N, phi_N = columns[:3]
             return Momenta(_above_zero(pt_N), eta_N.clamp(-_STEEPEST, _STEEPEST), phi_N)
+        case "jet":
+            return momenta_of("cylindrical", x_NF[:, 2:])
+        case "event":
+            raise JobError("features 'event' are of no momentum that distances could be between")
 
 
 def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
@@ -86,7 +96,7 @@ def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
         x_NS: [N, S] scaled.
 
     Raises:
-        JobError: the scaling can't be undone.
+        JobError: the scaling can't be undone, or the features have no momenta.
     """
     x_NF = scaling.invert(x_NS)
     beyond_N = x_NF.isinf().any(dim=1, keepdim=True)

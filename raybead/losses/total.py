@@ -49,6 +49,11 @@ class JetLoss:
             self._set_up(config)
 
     @property
+    def sections(self) -> tuple[Loss, ...]:
+        """Of all terms, as they are here."""
+        return tuple(self._configs.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of all terms."""
         return tuple(self._configs)
@@ -119,7 +124,11 @@ class JetLoss:
         return LossValue(self._sum(terms), terms)
 
     def _sum(self, terms: Mapping[str, Tensor]) -> Tensor:
-        parts = [self._configs[name].weight * term_B for name, term_B in terms.items()]
+        # Without those of weight 0: what isn't a number would stay that, times nothing.
+        weights = {name: self._configs[name].weight for name in terms}
+        parts = [weights[name] * term_B for name, term_B in terms.items() if weights[name]]
+        if not parts:
+            return torch.zeros_like(next(iter(terms.values())))
         return torch.stack(parts).sum(dim=0)
 
     def _set_up(self, config: Loss) -> None:

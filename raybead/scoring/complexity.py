@@ -16,6 +16,7 @@ from scipy.interpolate import CubicSpline
 from raybead.config import ComplexityKind
 
 Array = NDArray[np.float64]
+Numbers = NDArray[np.integer] | NDArray[np.float64]
 
 KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 """Quantiles of log multiplicity that a spline of five knots has them at (Harrell, Regression
@@ -39,7 +40,7 @@ class Complexity(BaseModel):
     """Of a natural cubic spline in log n, which goes on straight beyond the outermost."""
 
     @classmethod
-    def fit(cls, kind: ComplexityKind, loss: Array, n: NDArray[np.integer]) -> Complexity:
+    def fit(cls, kind: ComplexityKind, loss: Array, n: Numbers) -> Complexity:
         """Least squares of log loss over jets. No truth takes part.
 
         Fewer distinct multiplicities than coefficients determine a simpler function only.
@@ -55,9 +56,7 @@ class Complexity(BaseModel):
         return cls.of_logarithms(kind, log_of(loss, floor), n).model_copy(update={"floor": floor})
 
     @classmethod
-    def of_logarithms(
-        cls, kind: ComplexityKind, log_loss: Array, n: NDArray[np.integer]
-    ) -> Complexity:
+    def of_logarithms(cls, kind: ComplexityKind, log_loss: Array, n: Numbers) -> Complexity:
         """The same of log losses [B], which have no floor; of those that are finite."""
         log_loss, n = log_loss[np.isfinite(log_loss)], n[np.isfinite(log_loss)]
         if kind == "none" or len(log_loss) == 0:
@@ -73,11 +72,11 @@ class Complexity(BaseModel):
         values = np.asarray(fit.coef, dtype=np.float64)
         return cls(kind=kind, coefficients=_floats(values), centre=centre)
 
-    def remove(self, loss: Array, n: NDArray[np.integer]) -> Array:
+    def remove(self, loss: Array, n: Numbers) -> Array:
         """Log loss less its expectation, in the shape that ``loss`` and ``n`` share."""
         return self.less_expected(log_of(loss, self.floor), n)
 
-    def less_expected(self, log_loss: Array, n: NDArray[np.integer]) -> Array:
+    def less_expected(self, log_loss: Array, n: Numbers) -> Array:
         """The same of log losses."""
         match self.kind:
             case "none":

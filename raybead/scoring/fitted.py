@@ -44,8 +44,10 @@ class Mahalanobis(BaseModel):
                 f" of {len(latent_BZ)}"
             )
         found = LedoitWolf().fit(latent_BZ)
-        rows = found.precision_.tolist()
-        return cls(mean=tuple(found.location_.tolist()), precision=tuple(map(tuple, rows)))
+        rows = np.asarray(found.precision_).tolist()
+        return cls(
+            mean=tuple(np.asarray(found.location_).tolist()), precision=tuple(map(tuple, rows))
+        )
 
     def distance(self, latent_BZ: Array) -> Array:
         """[B] in units of the background's spread."""

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from ragged import ragged
+from more_jets import ragged
 from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import ledoit_wolf
 from torch.distributions import Dirichlet, Normal

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from raybead.config import NAMES, Graph
+from raybead.errors import JobError
 from raybead.graphs import Scaling, node_features
 from raybead.graphs.momenta import momenta_of, unscaled_momenta
 
-KINDS = list(NAMES)
+KINDS = [kind for kind in NAMES if kind not in ("jet", "event")]
+"""Of constituents."""
 SCALINGS = {
     "none": "none",
     "standard": "standard",
@@ -65,6 +67,19 @@ def test_scaled_features_do_and_with_a_gradient(kind, scaling):
         return momenta.pt_N.log(), momenta.eta_N, momenta.phi_N
 
     assert torch.autograd.gradcheck(of, (y_NS,), eps=1e-7, atol=1e-4, rtol=1e-3)
+
+
+def test_jets_have_their_momenta_behind_their_numbers_and_events_have_none():
+    pt, eta, phi, *_ = constituents()
+    x_N5 = torch.from_numpy(
+        np.stack([np.full_like(pt, 9), np.ones_like(pt), pt, eta, phi], axis=1)
+    )
+    found = momenta_of("jet", x_N5)
+    np.testing.assert_allclose(found.pt_N, pt)
+    np.testing.assert_allclose(found.eta_N, eta)
+    np.testing.assert_allclose(found.phi_N, phi)
+    with pytest.raises(JobError, match="features 'event' are of no momentum"):
+        momenta_of("event", x_N5[:, :4])
 
 
 def test_an_angle_of_sine_and_cosine_comes_back():

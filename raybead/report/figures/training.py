@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from raybead.report.figures.canvas import (
     BLACK,
     BLUE,
+    BROWN,
     GREY,
     ORANGE,
     PURPLE,
@@ -79,6 +81,45 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
         " epoch, which has the lowest validation loss, are those that scored.",
         f"Train and validation loss over {len(epoch)} epochs; the best epoch is {epoch[best]},"
         f" with a validation loss of {validation[best]:.4g}.",
+    )  # fmt: skip
+
+
+def terms_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Iterator[Plot]:
+    """Every term of the loss against epoch, in training and validation; none for a lone term.
+
+    Args:
+        name: of the run.
+        history: one record an epoch, with ``terms`` and ``train_terms``.
+    """
+    terms = list(history[0].get("train_terms", {}))
+    if len(terms) < 2:
+        return
+    figure, axes = canvas(name, "solid: train, dashed: validation")
+    epoch = np.array([record["epoch"] for record in history]) + 1
+    mark = "o" if len(epoch) <= 20 else ""
+    drawn = []
+    for term, colour in zip(
+        terms, cycle((BLUE, ORANGE, PURPLE, RED, GREY, VIOLET, BROWN, BLACK)), strict=False
+    ):
+        for key, style in (("train_terms", "-"), ("terms", "--")):
+            values = np.array([record[key][term] for record in history])
+            drawn.append(values)
+            label = term if key == "train_terms" else None
+            axes.plot(epoch, values, color=colour, ls=style, marker=mark, ms=4, label=label)
+    every = np.concatenate(drawn)
+    if every.min() > 0 and every.max() > 20 * every.min():
+        axes.set_yscale("log")
+    axes.set_xlim(epoch[0] - 0.5, epoch[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.minorticks_off()
+    axes.set(xlabel="Epoch", ylabel="Term of the loss, unweighted")
+    legend(axes, rows=-(-len(terms) // 3), columns=min(3, len(terms)))
+    yield saved(
+        figure, "loss-terms", "training",
+        "The terms of the loss by themselves, before their weights: means over the training"
+        " items while the weights of the model moved, and over the validation items after every"
+        " epoch.",
+        f"{', '.join(terms)} over {len(epoch)} epochs, in training and validation.",
     )  # fmt: skip
 
 
