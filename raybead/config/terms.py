@@ -23,6 +23,8 @@ class Term(Section):
     """Whether it compares a reconstruction with what it aims at."""
     scores: ClassVar[bool] = True
     """Whether an item by itself has a value of the term, so that it is part of the score."""
+    signed: ClassVar[bool] = False
+    """Whether it is a log-likelihood, or may be negative for another reason."""
 
 
 class MseLoss(Term):
@@ -82,6 +84,7 @@ class LogDetLoss(Term):
     kind: Literal["log-det"]
     needs = frozenset({"posterior", "flow"})
     compares = False
+    signed = True
 
 
 class FlowKlLoss(Term):
@@ -91,6 +94,7 @@ class FlowKlLoss(Term):
     kind: Literal["flow-kl"]
     needs = frozenset({"posterior", "flow"})
     compares = False
+    signed = True
 
 
 class _Contrast(Term):
