@@ -22,7 +22,10 @@ FILES = [
 ]
 
 
-def jets(sizes, seed=0, dtype=torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+Jets = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def jets(sizes, seed=0, dtype=torch.float64) -> Jets:
     """pT, eta, phi and ptr of jets; those about phi = pi lie on both sides of the cut."""
     rng = np.random.default_rng(seed)
     pt = rng.exponential(20, sum(sizes)) + 0.1
@@ -205,7 +208,7 @@ class TestSymmetries:
     def jet(self):
         return jets([12], seed=7)
 
-    def same(self, changed, jet):
+    def same(self, changed: Jets, jet: Jets):
         found = polynomials(*changed, SMALL)
         torch.testing.assert_close(found, polynomials(*jet, SMALL), rtol=1e-9, atol=0)
 
@@ -227,7 +230,7 @@ class TestSymmetries:
     def test_scale_of_momentum(self, jet):
         self.same((jet[0] * 1e-3, *jet[1:]), jet)
 
-    def test_scale_of_angles(self, jet):
+    def test_scale_of_angles(self, jet: Jets):
         pt, eta, phi, ptr = jet
         d_phi = torch.remainder(phi, 2 * torch.pi) - torch.pi
         config = SMALL.model_copy(update={"beta": 1.5})
