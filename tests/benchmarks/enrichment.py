@@ -166,15 +166,14 @@ def events_of(name: str, generator: str) -> pa.Table:
 def measured(recipe: Recipes, generators: tuple[str, ...], seed: int) -> dict[str, list[float]]:
     """Scores of all test samples by a model trained on some generators."""
     bundle = trained(recipe, generators, seed)
-    scorer = JetScorer(bundle, batch_items=2048)
+    scorer = JetScorer(bundle, batch_items=2048, leading=JETS.leading, controls=False)
     tests = {name: events_of(f"{name}-test", name) for name in GENERATORS}
     for name, resonance in SIGNALS.items():
         tests[name] = events_of(f"signal-{resonance.mass:.0f}", "pythia-monash")
     # What multiplicity predicts is fitted on the training background, as for data not yet seen.
     background = pa.concat_tables([events_of(f"{name}-train", name) for name in generators])
-    calibration = Calibration.fit(
-        scorer.table(background), Score(complexity_fit="background"), bundle
-    )
+    score = Score(complexity_fit="background", controls=False)
+    calibration = Calibration.fit(scorer.table(background), score)
     return {
         name: calibration.scores(scorer.table(rows)).column("score").to_pylist()
         for name, rows in tests.items()
