@@ -130,6 +130,6 @@ def concentration(mu_NZ: Tensor, log_variance_NZ: Tensor) -> Tensor:
     # In logarithms, of which only the last becomes a number again. The sum holds exp(0), so that
     # the bracket is (1 - 1/Z)^2 at least.
     last_NZ = mu_NZ + (-mu_NZ).logsumexp(dim=1, keepdim=True) - 2 * math.log(size)
-    first = torch.as_tensor(1 - 2 / size).to(last_NZ).log()
+    first = last_NZ.new_tensor(math.log(1 - 2 / size) if size > 2 else -math.inf)
     log_alpha_NZ = torch.logaddexp(first, last_NZ) - log_variance_NZ
     return log_alpha_NZ.clamp(-LOG_CONCENTRATION, LOG_CONCENTRATION).exp()

@@ -49,7 +49,7 @@ class Autoregressive(Map):
             shapes=[torch.Size(shape) for shape in shapes],
             hidden_features=hidden,
         )
-        last = cast("nn.Linear", list(self.conditioned.hyper.children())[-1])
+        last = cast("Sequence[nn.Linear]", self.conditioned.hyper)[-1]
         with torch.no_grad():
             last.weight *= SPREAD
             last.bias.zero_()
