@@ -93,6 +93,9 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
     for kind in kinds:
         if kinds.count(kind) > 1:
             raise ValueError(f"loss: {kind} stands there twice; give it one weight")
+    fusion = getattr(model, "fusion", None)
+    if fusion is not None and "efps" in fusion.tokens and graph.efps is None:
+        raise ValueError("model.fusion takes energy flow polynomials; say [graph.efps]")
     posterior = getattr(model, "posterior", "point")
     flow = getattr(model, "flow", None)
     for term in losses:

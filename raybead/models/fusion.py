@@ -71,7 +71,7 @@ class Fusion(nn.Module):
         """
         super().__init__()
         if "efps" in config.tokens and inputs.efps == 0:
-            raise JobError("model.fusion takes polynomials; say [graph.efps]")
+            raise JobError("model.fusion takes energy flow polynomials; say [graph.efps]")
         self.encoded = self.efps = None
         if "encoder" in config.tokens:
             self.encoded = nn.Linear(inside, config.width)
