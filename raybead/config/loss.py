@@ -178,6 +178,12 @@ def _refuse_views(term: NtXentLoss, graph: Graph, lossy: bool) -> None:
             f"loss ntxent: {moving[0]} needs momenta, and graph.scaling l2 can't be undone; take"
             " views = ['noise']"
         )
+    of_jets = [view for view in moving if view != "shift"]
+    if of_jets and graph.level == "event" and graph.jets > 1 and graph.nodes == "all":
+        raise ValueError(
+            f"loss ntxent: {of_jets[0]} is of each of an event's jets, which graph.nodes = 'all'"
+            " doesn't tell apart; set a number of nodes"
+        )
     if term.views == ("shift",) and graph.features == "jet-axis":
         raise ValueError(
             "loss ntxent: features jet-axis are the same wherever a jet lies, so that shift alone"

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from raybead.config import Graph
+from raybead.errors import JobError
 from raybead.graphs.jetbatch import JetBatch
 from raybead.graphs.momenta import Momenta, features_of, unscaled_momenta
 from raybead.graphs.noise import (
@@ -54,7 +55,8 @@ class Alterations:
         """One view of each item.
 
         Raises:
-            JobError: the features don't lead back to constituents' momenta.
+            JobError: the features don't lead back to constituents' momenta, or an event's nodes
+                to its jets.
         """
         for is_noise, some in groupby(self.kinds, lambda one: one == "noise"):
             batch = self._noisy(batch) if is_noise else self._moved(batch, list(some))
@@ -70,6 +72,9 @@ class Alterations:
         return replace(batch, x_TF=x_TS, efps_BJE=efps_BJE)
 
     def _moved(self, batch: JetBatch, kinds: Sequence[Alteration]) -> JetBatch:
+        told_apart = self.graph.jets == 1 or batch.slot_T is not None
+        if self.graph.level == "event" and not told_apart and set(kinds) != {"shift"}:
+            raise JobError("an event's jets can't be told apart by their nodes: no slots")
         # In double precision: a rotation forth and back of float32 features would show.
         x_TS = batch.x_TF.double()
         momenta = unscaled_momenta(self.graph, self.scaling, x_TS)
@@ -110,14 +115,11 @@ class _Nodes:
     @classmethod
     def of(cls, batch: JetBatch, graph: Graph, momenta: Momenta, btag_T: Tensor) -> _Nodes:
         item_T = batch.jet_of_node()
-        if graph.level == "jet":
-            cap = None if graph.nodes == "all" else graph.nodes
+        cap = None if graph.nodes == "all" else graph.nodes
+        if graph.level == "jet" or cap is None or batch.slot_T is None:
             return cls(batch, momenta, btag_T, item_T, 1, cap)
-        cap = graph.slots // graph.jets
-        slot_T = batch.slot_T
-        if slot_T is None:
-            slot_T = torch.arange(len(item_T), device=batch.device) - batch.ptr[item_T]
-        return cls(batch, momenta, btag_T, item_T * graph.jets + slot_T // cap, graph.jets, cap)
+        group_T = item_T * graph.jets + batch.slot_T // cap
+        return cls(batch, momenta, btag_T, group_T, graph.jets, cap)
 
     @property
     def ptr_G(self) -> Tensor:
@@ -174,7 +176,7 @@ class _Nodes:
         group_T, rank_T = whole.group_T[kept], rank[kept]
         items = torch.arange(len(self.batch) + 1, device=order.device)
         slot_T = None
-        if self.batch.slot_T is not None or self.width > 1:
+        if self.batch.slot_T is not None:
             slot_T = group_T % self.width * (self.cap or 0) + rank_T
         return replace(
             self,

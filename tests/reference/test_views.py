@@ -280,6 +280,13 @@ def test_a_whole_event_shifts_together():
             distances(new, a, b), distances(old, a, b), rtol=1e-5, atol=1e-5
         )
     assert (new.eta_N - old.eta_N).abs().min() > 1e-4
+    loose = dataclasses.replace(events, slot_T=None)
+    torch.manual_seed(1)
+    expected = Alterations(graph, scaling, ["shift"])(events)
+    torch.manual_seed(1)
+    assert torch.equal(Alterations(graph, scaling, ["shift"])(loose).x_TF, expected.x_TF)
+    with pytest.raises(JobError, match="jets can't be told apart"):
+        Alterations(graph, scaling, ["shift", "rotation"])(loose)
 
 
 def test_noise_is_of_every_scaled_feature():

@@ -61,6 +61,10 @@ OF_EVENTS = *EVENTS, "graph.node=event", "graph.features=event"
             [*OF_JETS, "graph.features=p4", with_views("noise", "splitting")],
             "splitting is of constituents, and nodes are graph.node = 'jet'",
         ),
+        (
+            [*EVENTS, "graph.nodes=all", with_views("shift", "rotation")],
+            "rotation is of each of an event's jets, which graph.nodes = 'all'",
+        ),
         ([*OF_EVENTS, with_views("shift")], "shift is of constituents"),
         ([*OF_EVENTS, "loss.kind=sinkhorn"], "sinkhorn needs momenta, and graph.features event"),
         ([*OF_EVENTS, "loss.kind=emd"], "emd needs momenta, and graph.features event has none"),
@@ -91,6 +95,10 @@ def test_what_does_not_fit_is_refused_in_a_line(overrides, says):
         ([with_views("noise"), "graph.scaling=l2"], ["mse", "ntxent"]),
         ([with_views("noise"), *OF_EVENTS], ["mse", "ntxent"]),
         ([with_views("shift"), *EVENTS, "graph.features=p4"], ["mse", "ntxent"]),
+        (
+            [with_views("shift"), *EVENTS, "graph.features=p4", "graph.nodes=all"],
+            ["mse", "ntxent"],
+        ),
         (["loss.kind=sinkhorn", *OF_JETS, "graph.features=jet"], ["sinkhorn"]),
         ([WITH.format("kind='weights-l1', weight=1e-5")], ["mse", "weights-l1"]),
     ],
