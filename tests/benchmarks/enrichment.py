@@ -55,7 +55,7 @@ SIGNALS = {
     "3.5 TeV": Resonance(),
     "4.2 TeV": Resonance(mass=4200, mass_x=700, mass_y=250),
 }
-N_TRAIN, N_TEST, N_SIGNAL = 3000, 1000, 600
+N_TRAIN, N_TEST, N_SIGNAL = 2000, 1000, 600
 SEEDS = (0, 1, 2)
 RESAMPLES = 400
 JETS = Jets(leading=3, min_pt=50.0)
