@@ -17,6 +17,7 @@ from raybead.errors import InputError, RunError
 from raybead.events import event_table, make_jets
 from raybead.graphs import COLUMNS, JetBatch, Scaling, collate, jet_facts
 from raybead.models import Bundle, Recipe
+from raybead.observables.efps.values import polynomials
 from raybead.storage import Folder
 from raybead.training import reconstruction_histograms, split_by_event
 
@@ -215,25 +216,25 @@ EVENTS = Graph(level="event", nodes=4, efps=Efps(n=2, d=2))
 
 
 @pytest.fixture
-def polynomials(rows):
+def measured(rows):
     plain = Graph(level="event", nodes=4)
     return with_polynomials(collate(rows, plain, ["a", "b"]), jet_facts(rows).n_jets)
 
 
-def test_selecting_and_joining_keep_slots_and_polynomials(polynomials):
+def test_selecting_and_joining_keep_slots_and_polynomials(measured):
     index = torch.tensor([3, 3, 0, 17])
-    some = polynomials.select(index)
+    some = measured.select(index)
     for row, b in enumerate(index.tolist()):
         own, theirs = (slice(int(x.ptr[i]), int(x.ptr[i + 1])) for x, i in
-                       ((some, row), (polynomials, b)))  # fmt: skip
-        assert torch.equal(some.slot_T[own], polynomials.slot_T[theirs])
-        assert torch.equal(some.efps_BJE[row], polynomials.efps_BJE[b])
-        assert torch.equal(some.has_jet_BJ[row], polynomials.has_jet_BJ[b])
-        grids = [x.select(torch.tensor([i])).dense(12) for x, i in ((some, row), (polynomials, b))]
+                       ((some, row), (measured, b)))  # fmt: skip
+        assert torch.equal(some.slot_T[own], measured.slot_T[theirs])
+        assert torch.equal(some.efps_BJE[row], measured.efps_BJE[b])
+        assert torch.equal(some.has_jet_BJ[row], measured.has_jet_BJ[b])
+        grids = [x.select(torch.tensor([i])).dense(12) for x, i in ((some, row), (measured, b))]
         assert all(torch.equal(*pair) for pair in zip(*grids, strict=True))
-    halves = [polynomials.select(part) for part in torch.arange(25).split(11)]
+    halves = [measured.select(part) for part in torch.arange(25).split(11)]
     whole = JetBatch.cat(halves)
-    for name, value in vars(polynomials).items():
+    for name, value in vars(measured).items():
         assert torch.equal(getattr(whole, name), value), name
     unknown = [halves[0], JetBatch(**{**vars(halves[1]), "generator_B": None})]
     assert JetBatch.cat(unknown).generator_B is None
@@ -242,12 +243,12 @@ def test_selecting_and_joining_keep_slots_and_polynomials(polynomials):
             JetBatch.cat([halves[0], JetBatch(**{**vars(halves[1]), name: None})])
 
 
-def test_polynomials_are_standardised_over_jets_that_are_there(polynomials):
-    scaling = Scaling.fit(EVENTS, polynomials.x_TF, polynomials.efps_NE)
-    scaled = scaling.apply(polynomials)
+def test_polynomials_are_standardised_over_jets_that_are_there(measured):
+    scaling = Scaling.fit(EVENTS, measured.x_TF, measured.efps_NE)
+    scaled = scaling.apply(measured)
     assert scaled.efps_BJE.dtype == torch.float32
-    has = polynomials.has_jet_BJ.numpy()
-    raw = polynomials.efps_BJE.numpy().astype(np.float64)
+    has = measured.has_jet_BJ.numpy()
+    raw = measured.efps_BJE.numpy().astype(np.float64)
     got = scaled.efps_BJE.numpy()
     assert (got[~has] == 0).all()
     for e in range(raw.shape[2]):
@@ -260,11 +261,11 @@ def test_polynomials_are_standardised_over_jets_that_are_there(polynomials):
         np.testing.assert_allclose(got[..., e][has], expected, rtol=1e-5, atol=1e-6)
     again = Scaling.from_dict(json.loads(json.dumps(scaling.as_dict(), allow_nan=False)))
     assert again == scaling
-    assert torch.equal(again.apply(polynomials).efps_BJE, scaled.efps_BJE)
+    assert torch.equal(again.apply(measured).efps_BJE, scaled.efps_BJE)
     with pytest.raises(ValueError, match="come together"):
-        Scaling.fit(EVENTS, polynomials.x_TF)
+        Scaling.fit(EVENTS, measured.x_TF)
     with pytest.raises(ValueError, match="come together"):
-        scaling.apply(JetBatch(**{**vars(polynomials), "efps_BJE": None}))
+        scaling.apply(JetBatch(**{**vars(measured), "efps_BJE": None}))
 
 
 def test_polynomials_of_nothing_but_zeros_are_zeros():
@@ -273,9 +274,9 @@ def test_polynomials_of_nothing_but_zeros_are_zeros():
     assert torch.equal(scaling.efps.scaled(zeros), zeros)
 
 
-def test_a_bundle_without_the_polynomials_scaling_is_refused(polynomials, tmp_path):
+def test_a_bundle_without_the_polynomials_scaling_is_refused(measured, tmp_path):
     plain = Graph(level="event", nodes=4)
-    scaling = Scaling.fit(plain, polynomials.x_TF)
+    scaling = Scaling.fit(plain, measured.x_TF)
     old = scaling.as_dict()
     del old["efps"]
     assert Scaling.from_dict(old) == scaling  # as bundles were before there were any
@@ -326,12 +327,11 @@ def test_polynomials_land_at_their_jets(rows, level, monkeypatch):
 
 
 def test_the_polynomials_of_a_batch_are_those_of_its_jets(rows):
-    values = pytest.importorskip("raybead.observables.efps.values")
     batch = collate(rows, EVENTS)
     for b, row in enumerate(rows.to_pylist()):
         for place, parts in enumerate(row["constituents"][:3]):
             pt, eta, phi = (torch.tensor([p[x] for p in parts]) for x in ("pt", "eta", "phi"))
-            alone = values.polynomials(pt, eta, phi, torch.tensor([0, len(parts)]), EVENTS.efps)
+            alone = polynomials(pt, eta, phi, torch.tensor([0, len(parts)]), EVENTS.efps)
             torch.testing.assert_close(batch.efps_BJE[b, place], alone[0].float())
     scaling = Scaling.fit(EVENTS, batch.x_TF, batch.efps_NE)
     scaled = scaling.apply(batch)

@@ -61,7 +61,7 @@ BY_COLUMN = 'graph.scaling={pt=["log","standard"], eta="robust", phi="sin-cos"}'
         (["graph.preset=bead-event", "graph.node=jet"], "'event' aren't of jet nodes"),
         (
             ["graph.preset=bead-event", "graph.jets=2", "loss.kind=emd"],
-            "loss emd needs momenta, which features 'event' don't have",
+            "loss emd needs momenta, and graph.features event has none",
         ),
         (
             ["graph.level=event", "graph.jets=2", "loss.kind=emd"],
