@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -128,7 +128,8 @@ class JetScorer:
             for name, part in parts.items():
                 part.append(found[name].double().cpu())
             if self.store:
-                outputs.add(output)
+                found_NF = self.loss.reconstruction(output)
+                outputs.add(replace(output, reconstruction_NF=found_NF))
         return {name: torch.cat(part) if part else none for name, part in parts.items()}
 
     def _found(self, output: Output, batch: JetBatch) -> dict[str, Tensor]:
