@@ -78,7 +78,7 @@ def test_jets_have_their_momenta_behind_their_numbers_and_events_have_none():
     np.testing.assert_allclose(found.pt_N, pt)
     np.testing.assert_allclose(found.eta_N, eta)
     np.testing.assert_allclose(found.phi_N, phi)
-    with pytest.raises(JobError, match="features 'event' are of no momentum"):
+    with pytest.raises(JobError, match="an event as a whole has no momenta"):
         momenta_of("event", x_N5[:, :4])
 
 
