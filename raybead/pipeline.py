@@ -206,7 +206,7 @@ def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
         "search": stages.search.folder,
     }
     beside = stages.scores.beside
-    facts = score(events, stages.model.folder, job.score, beside, cluster, tick)
+    facts = score(events, stages.model.folder, job, beside, cluster, tick)
     # With it the bundle scores new events as these were.
     Calibration.load(beside).save(stages.model.folder)
     return facts

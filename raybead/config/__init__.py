@@ -46,7 +46,17 @@ from raybead.config.model import (
     NodeBottleneckModel,
 )
 from raybead.config.model_presets import MODEL_PRESETS
-from raybead.config.score import Combination, ComplexityKind, Score, Stored
+from raybead.config.score import (
+    FLOW_LIKELIHOOD,
+    LOSS,
+    MAHALANOBIS,
+    Combination,
+    ComplexityKind,
+    Score,
+    Stored,
+    logarithms_of,
+    quantities_of,
+)
 from raybead.config.terms import (
     BceLoss,
     ChamferLoss,
@@ -70,7 +80,10 @@ from raybead.config.train import Train
 
 __all__ = [
     "BATCH_ITEMS",
+    "FLOW_LIKELIHOOD",
     "LEARNING_RATE",
+    "LOSS",
+    "MAHALANOBIS",
     "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
@@ -143,7 +156,9 @@ __all__ = [
     "WeightsL2Loss",
     "dump_job",
     "load_job",
+    "logarithms_of",
     "parse_job",
+    "quantities_of",
     "refuse_misfit",
     "smallest_batch",
 ]

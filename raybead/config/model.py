@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
@@ -24,7 +24,8 @@ class Autoencoder(Section):
     """edgeconv: over all pairs of a jet, without edges in memory; dynamic: EdgeConv over the
     ``neighbours`` nearest nodes in the layer's own features; gatv2, transformer: attention over
     all pairs; transformer-block: attention, feed-forward and layer norms with residuals
-    (arXiv:1706.03762), of the width its ``encoder`` entry ends in; node: no neighbours at all."""
+    (arXiv:1706.03762), as wide as the last of its ``encoder`` entry, or as what comes in where
+    that is more, the entry's others being the feed-forward's; node: no neighbours at all."""
     encoder: Annotated[tuple[Widths, ...], Field(min_length=1)] = ((32, 32),)
     """Widths of each layer's MLP, layer after layer."""
     aggregation: Literal["mean", "sum", "max"] = "mean"
@@ -34,9 +35,10 @@ class Autoencoder(Section):
     heads: PositiveInt = 2
     """Of attention; their mean is taken."""
     norm: Literal["none", "batch"] = "none"
-    """batch: batch norm after every ReLU of the layers."""
+    """batch: batch norm after every ReLU of layers and MLPs; a transformer-block has its own."""
     dropout: Share = 0.0
-    """Of what every layer and MLP of encoder and decoder gives, while training."""
+    """Of what every layer, and every layer of an MLP, of encoder and decoder gives, while
+    training."""
     input_norm: Literal["none", "batch"] = "none"
     embedding: tuple[PositiveInt, ...] = ()
     """Widths of an MLP of each node before the first layer."""
@@ -56,6 +58,12 @@ class Autoencoder(Section):
         if raw.pop("variational") is True:
             return {"posterior": "gaussian", **raw}
         return raw
+
+    @model_validator(mode="after")
+    def _enough_shares(self) -> Self:
+        if self.posterior == "dirichlet" and self.latent < 2:
+            raise ValueError("shares of a dirichlet posterior need a latent of 2 or more")
+        return self
 
 
 class NodeBottleneckModel(Autoencoder):
@@ -115,8 +123,6 @@ class JetBottleneckModel(Autoencoder):
             raise ValueError("decoder_layer conv mirrors an encoder of layer conv")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel = {self.kernel} has no middle; take an odd one")
-        if self.posterior == "dirichlet" and self.latent < 2:
-            raise ValueError("shares of a dirichlet posterior need a latent of 2 or more")
         if (
             self.flow is not None
             and self.flow.kind == "sylvester"

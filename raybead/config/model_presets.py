@@ -78,7 +78,7 @@ MODEL_PRESETS: dict[str, dict[str, Any]] = {
         "kind": "jet-bottleneck",
         "layer": "transformer-block",
         "embedding": (64,),
-        "encoder": ((64,), (64,)),
+        "encoder": ((128, 64), (128, 64)),
         "heads": 4,
         "latent": 15,
     },

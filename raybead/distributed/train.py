@@ -195,7 +195,8 @@ def _train_here(job: Job, events: Folder, kept: Folder, board: Board) -> dict[st
 
 def _fitted(job: Job, jets: JetBatch, split: Split) -> Scaling:
     """The scaling, fitted on what is trained on alone."""
-    return Scaling.fit(job.graph, jets.select(split.train).x_TF)
+    train = jets.select(split.train)
+    return Scaling.fit(job.graph, train.x_TF, train.efps_NE)
 
 
 def _start(job: Job) -> Bundle | None:

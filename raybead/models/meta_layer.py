@@ -22,7 +22,7 @@ from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.edgeconv import all_pairs_edgeconv
 from raybead.models.inputs import Inputs
 from raybead.models.jet_bottleneck import pooled
-from raybead.models.layers import mlp
+from raybead.models.mlp import mlp
 from raybead.models.output import Output
 
 
