@@ -61,7 +61,7 @@ RESAMPLES = 400
 JETS = Jets(leading=3, min_pt=50.0)
 
 
-class Recipes(NamedTuple):
+class Kind(NamedTuple):
     """What is trained, under the name that the table gives it."""
 
     graph: dict[str, Any]
@@ -77,13 +77,13 @@ FLOW = [
     {"kind": "log-det", "weight": 1e-3},
 ]
 KINDS = {
-    "jet-dense, length of residuals": Recipes(
+    "jet-dense, length of residuals": Kind(
         {"pt_power": 1.5},
         {"preset": "jet-dense"},
         [{"kind": "distance", "columns": ["pt_deta", "pt_dphi"]}],
     ),
-    "conv-planar-vae of events": Recipes(EVENT, {"preset": "conv-planar-vae"}, FLOW),
-    "conv-planar-vae of events, supcon": Recipes(
+    "conv-planar-vae of events": Kind(EVENT, {"preset": "conv-planar-vae"}, FLOW),
+    "conv-planar-vae of events, supcon": Kind(
         EVENT, {"preset": "conv-planar-vae"}, [*FLOW, {"kind": "supcon", "weight": 5e-3}]
     ),
 }
@@ -163,9 +163,14 @@ def events_of(name: str, generator: str) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks()
 
 
-def measured(recipe: Recipes, generators: tuple[str, ...], seed: int) -> dict[str, list[float]]:
+def measured(kind: Kind, generators: tuple[str, ...], seed: int) -> dict[str, list[float]]:
     """Scores of all test samples by a model trained on some generators."""
-    bundle = trained(recipe, generators, seed)
+    recipe = Recipe(
+        graph=Graph.model_validate(kind.graph),
+        model=TypeAdapter(Model).validate_python(kind.model),
+        loss=TypeAdapter(Losses).validate_python(kind.loss),
+    )
+    bundle, _ = trained_on(recipe, generators, N_TRAIN, kind.epochs, seed)
     scorer = JetScorer(bundle, batch_items=2048, leading=JETS.leading, controls=False)
     tests = {name: events_of(f"{name}-test", name) for name in GENERATORS}
     for name, resonance in SIGNALS.items():
@@ -180,31 +185,29 @@ def measured(recipe: Recipes, generators: tuple[str, ...], seed: int) -> dict[st
     }
 
 
-def trained(recipe: Recipes, generators: tuple[str, ...], seed: int) -> Bundle:
-    """The bundle of the best epoch, of ``N_TRAIN`` events in all."""
-    graph = Graph.model_validate(recipe.graph)
-    config = Train(epochs=recipe.epochs, batch_items=256, learning_rate=2e-3)
-    share = N_TRAIN // len(generators)
+def trained_on(
+    recipe: Recipe, generators: tuple[str, ...], events: int, epochs: int, seed: int
+) -> tuple[Bundle, list[dict[str, Any]]]:
+    """The bundle of the best epoch of so many events in all, and the epochs' records."""
+    config = Train(epochs=epochs, batch_items=min(256, events // 14), learning_rate=2e-3)
+    share = events // len(generators)
     rows = pa.concat_tables(
         [events_of(f"{name}-train", name).slice(0, share) for name in generators]
     ).combine_chunks()
     rows = rows.set_column(
         rows.schema.get_field_index("event"), "event", pa.array(np.arange(len(rows)))
     )
-    jets = collate(rows, graph, generators)
+    jets = collate(rows, recipe.graph, generators)
     split = split_by_event(jets.event_B, config, seed)
-    scaling = Scaling.fit(graph, jets.select(split.train).x_TF)
-    built = Recipe(
-        graph=graph,
-        model=TypeAdapter(Model).validate_python(recipe.model),
-        loss=TypeAdapter(Losses).validate_python(recipe.loss),
-    )
+    train = jets.select(split.train)
+    scaling = Scaling.fit(recipe.graph, train.x_TF, train.efps_NE)
     torch.manual_seed(seed)
-    model = built.build()
-    loss = JetLoss(built.loss, Space(graph, scaling))
+    model = recipe.build()
+    loss = JetLoss(recipe.loss, Space(recipe.graph, scaling))
     trainer = Trainer(model, scaling.apply(jets), split, loss, config, seed)
-    epochs = sum(1 for _ in trainer.epochs())
-    return Bundle(built, scaling, trainer.progress.best_weights, {"epochs": epochs})
+    history = [vars(record) for record in trainer.epochs()]
+    summary = {"epochs": len(history)}
+    return Bundle(recipe, scaling, trainer.progress.best_weights, summary), history
 
 
 def separation(background: np.ndarray, signal: np.ndarray) -> float:

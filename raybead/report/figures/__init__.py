@@ -43,7 +43,9 @@ def _figures(content: Content) -> Iterator[Plot]:
     yield from jet_mass_figures(content)
     yield loss_figure(name, content.metrics["history"])
     yield from terms_figure(name, content.metrics["history"])
-    power = content.job.graph.pt_power
-    yield from reconstruction_figures(name, content.metrics["reconstruction"], power)
+    graph = content.job.graph
+    yield from reconstruction_figures(
+        name, content.metrics["reconstruction"], graph.pt_power, graph.node
+    )
     if content.truth_is_known:
         yield from evaluation_figures(name, content.result["evaluation"])

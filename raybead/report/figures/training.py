@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from raybead.config import NodeKind
 from raybead.report.figures.canvas import (
     BLACK,
     BLUE,
@@ -37,10 +38,16 @@ LABELS = {
     "eta": r"$\eta$",
     "phi": r"$\phi$ [rad]",
     "btag": "b-tag of the jet",
+    "n": "Constituents of the jet",
+    "met": r"$p_T^{miss}$ [GeV]",
+    "met_phi": r"$\phi^{miss}$ [rad]",
+    "n_jets": "Jets",
+    "ht": r"$H_T$ [GeV]",
 }
 IN_WORDS = {
     "pt_deta": "pT Δη", "pt_dphi": "pT Δφ", "pt": "pT", "e": "E", "eta": "η", "phi": "φ",
-    "btag": "b-tag",
+    "btag": "b-tag", "n": "the number of constituents", "met": "missing pT",
+    "met_phi": "φ of the missing pT", "n_jets": "the number of jets", "ht": "HT",
 }  # fmt: skip
 
 
@@ -127,6 +134,7 @@ def reconstruction_figures(
     name: str,
     histograms: Mapping[str, Mapping[str, Sequence[float]]],
     pt_power: float = 1.0,
+    node: NodeKind = "constituent",
 ) -> Iterator[Plot]:
     """Input against reconstruction, one figure a feature.
 
@@ -134,6 +142,7 @@ def reconstruction_figures(
         name: of the run.
         histograms: for each feature ``edges``, ``input`` and ``reconstruction``.
         pt_power: that the features have raised pT to.
+        node: whose features they are.
     """
     for feature, histogram in histograms.items():
         edges = np.asarray(histogram["edges"], dtype=float)
@@ -150,12 +159,12 @@ def reconstruction_figures(
         else:
             axes.set_ylim(0, 1.05 * max(aims.max(), gets.max(), 1))
         axes.set_xlim(edges[0], edges[-1])
-        axes.set(xlabel=_label(feature, pt_power), ylabel="Constituents")
+        axes.set(xlabel=_label(feature, pt_power), ylabel=f"{node.capitalize()}s")
         legend(axes, rows=1, columns=2)
         words = _in_words(feature, pt_power)
         yield saved(
             figure, f"reconstruction-{feature}", "training",
-            f"{words} of the constituents of held-out background jets, and what the model makes"
+            f"{words} of the {node}s of held-out background, and what the model makes"
             " of them. The outermost bins hold all that lies beyond.",
             f"Histograms of {words}, inputs filled and reconstructions as a line.",
         )  # fmt: skip
