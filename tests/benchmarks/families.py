@@ -107,7 +107,7 @@ def page(done: dict[str, Any]) -> str:
         lines.append("| " + " | ".join([preset, *cells]) + " |")
     facts = (
         f"The factor by which the training loss fell between the first and the last of {EPOCHS}"
-        f" epochs, on {EVENTS} events of three jets and 15 constituents each; with `kl`, and `log-det`,"
+        f" epochs, on {EVENTS} events of three jets and 15 constituents; with `kl` and `log-det`,"
         " where a model has a posterior, and a flow. Every bundle was saved, loaded and scored"
         f" again: no score moved by more than {moved:.1g}."
     )
