@@ -1,10 +1,13 @@
 """What a job file may say."""
 
 from raybead.config.anneal import (
+    BATCH_ITEMS,
+    LEARNING_RATE,
     Anneal,
     PaceAnnealing,
     ScheduledAnnealing,
     TriggeredAnnealing,
+    smallest_batch,
 )
 from raybead.config.data import (
     BeadCsvSource,
@@ -43,7 +46,17 @@ from raybead.config.model import (
     NodeBottleneckModel,
 )
 from raybead.config.model_presets import MODEL_PRESETS
-from raybead.config.score import Combination, ComplexityKind, Score, Stored
+from raybead.config.score import (
+    FLOW_LIKELIHOOD,
+    LOSS,
+    MAHALANOBIS,
+    Combination,
+    ComplexityKind,
+    Score,
+    Stored,
+    logarithms_of,
+    quantities_of,
+)
 from raybead.config.terms import (
     BceLoss,
     ChamferLoss,
@@ -66,6 +79,11 @@ from raybead.config.terms import (
 from raybead.config.train import Train
 
 __all__ = [
+    "BATCH_ITEMS",
+    "FLOW_LIKELIHOOD",
+    "LEARNING_RATE",
+    "LOSS",
+    "MAHALANOBIS",
     "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
@@ -138,6 +156,9 @@ __all__ = [
     "WeightsL2Loss",
     "dump_job",
     "load_job",
+    "logarithms_of",
     "parse_job",
+    "quantities_of",
     "refuse_misfit",
+    "smallest_batch",
 ]

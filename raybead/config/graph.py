@@ -61,13 +61,15 @@ class Graph(Section):
     """jet-axis: (pT d-eta, pT d-phi, pT); cartesian: (px, py, pz); cylindrical: (pT, eta, phi);
     p4: (px, py, pz, E); p4-cylindrical: (pT, eta, phi, m); p4-btag: (pT, eta, phi, b-tag of the
     jet). Constituents are massless: m is 0, and (pT, eta, phi) is the whole four-momentum. Of jets
-    as nodes all but jet-axis, and jet: (n constituents, b-tag, pT, eta, phi). Of the event: event,
-    (missing pT, its phi, number of jets, their summed pT)."""
+    as nodes all but jet-axis, with their own masses, and jet: (n constituents, b-tag, pT, eta,
+    phi). Of the event: event, (missing pT, its phi, number of jets, their summed pT), of all jets
+    that ``[jets] leading`` keeps."""
     pt_power: PositiveFloat = 1.0
     """a of jet-axis, whose features are then (pT^a d-eta, pT^a d-phi, pT^a): how much the hard
     constituents count."""
     nodes: PositiveInt | Literal["all"] = 30
-    """Constituents of a jet that become nodes, leading in pT."""
+    """Constituents of a jet that become nodes, leading in pT. Of an event each jet's have as many
+    places; with ``all``, one jet's lie right behind another's."""
     scaling: ScalingChoice = "standard"
     """A kind or a chain of them for every column, or a table by column; columns that a table
     doesn't name take its ``default``, or ``standard``. See :mod:`raybead.graphs.scaling_steps`."""

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from raybead.config.features import NAMES
 from raybead.config.graph import Graph
 from raybead.config.model import Model
 from raybead.config.section import Section
@@ -107,24 +106,17 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
             )
         if "flow" in term.needs and flow is None:
             raise ValueError(f"loss {term.kind} needs a flow; say [model.flow]")
-        if isinstance(term, BceLoss) and graph.scaling != "min-max":
-            raise ValueError("loss bce needs features in [0, 1]; set graph.scaling = 'min-max'")
-        if isinstance(term, DistanceLoss):
-            if len(set(term.columns or ())) < len(term.columns or ()):
-                raise ValueError("loss distance: a column stands there twice")
-            for column in term.columns or ():
-                if column not in graph.scaled_columns:
-                    raise ValueError(
-                        f"loss distance: {column!r} is none of the model's features"
-                        f" {', '.join(graph.scaled_columns)}"
-                    )
-        if "momenta" in term.needs and any("l2" in graph.chain(c) for c in NAMES[graph.features]):
-            raise ValueError(
-                f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"
-            )
+        if not term.scores and "weights" not in term.needs and model.latent < 2:
+            raise ValueError(f"loss {term.kind} needs angles: a model.latent of 2 or more")
+        _refuse_misfit_of_features(term, graph)
     if not any(term.compares for term in losses):
         raise ValueError(
             f"loss: {' + '.join(kinds)} alone reconstructs nothing; add a reconstruction term"
+        )
+    if "bce" in kinds and sum(term.compares for term in losses) > 1:
+        raise ValueError(
+            "loss bce takes a reconstruction as logits, which no other reconstruction term does;"
+            " give it alone"
         )
     if posterior != "point" and not {"kl", "flow-kl"}.intersection(kinds):
         raise ValueError(
@@ -133,3 +125,67 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
         )
     if {"kl", "flow-kl"} <= set(kinds) or {"log-det", "flow-kl"} <= set(kinds):
         raise ValueError("loss: flow-kl stands in place of kl and log-det; give one or the other")
+
+
+def _refuse_misfit_of_features(term: Loss, graph: Graph) -> None:
+    lossy = any("l2" in graph.chain(column) for column in graph.columns)
+    if "momenta" in term.needs:
+        if graph.features == "event":
+            raise ValueError(
+                f"loss {term.kind} needs momenta, and graph.features event has none; take mse"
+            )
+        if graph.level == "event" and graph.features == "jet-axis":
+            raise ValueError(
+                f"loss {term.kind} measures between all nodes of an event, and features 'jet-axis'"
+                " are each of its own jet's axis; set graph.features = 'cylindrical', or another"
+            )
+        if lossy:
+            raise ValueError(
+                f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"
+            )
+    match term:
+        case BceLoss():
+            for column in graph.columns:
+                if graph.chain(column)[-1] != "min-max":
+                    raise ValueError(
+                        f"loss bce needs features in [0, 1], and {column} isn't scaled to it; set"
+                        " graph.scaling = 'min-max'"
+                    )
+        case DistanceLoss():
+            if len(set(term.columns or ())) < len(term.columns or ()):
+                raise ValueError("loss distance: a column stands there twice")
+            for column in term.columns or ():
+                if column not in graph.scaled_columns:
+                    raise ValueError(
+                        f"loss distance: {column!r} is none of the model's features"
+                        f" {', '.join(graph.scaled_columns)}"
+                    )
+        case NtXentLoss():
+            _refuse_views(term, graph, lossy)
+        case _:
+            pass
+
+
+def _refuse_views(term: NtXentLoss, graph: Graph, lossy: bool) -> None:
+    moving = [view for view in term.views if view != "noise"]
+    if moving and graph.node != "constituent":
+        raise ValueError(
+            f"loss ntxent: {moving[0]} is of constituents, and nodes are graph.node ="
+            f" {graph.node!r}; take views = ['noise']"
+        )
+    if moving and lossy:
+        raise ValueError(
+            f"loss ntxent: {moving[0]} needs momenta, and graph.scaling l2 can't be undone; take"
+            " views = ['noise']"
+        )
+    of_jets = [view for view in moving if view != "shift"]
+    if of_jets and graph.level == "event" and graph.jets > 1 and graph.nodes == "all":
+        raise ValueError(
+            f"loss ntxent: {of_jets[0]} is of each of an event's jets, which graph.nodes = 'all'"
+            " doesn't tell apart; set a number of nodes"
+        )
+    if term.views == ("shift",) and graph.features == "jet-axis":
+        raise ValueError(
+            "loss ntxent: features jet-axis are the same wherever a jet lies, so that shift alone"
+            " alters nothing; add another view"
+        )

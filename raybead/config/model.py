@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
@@ -58,6 +58,12 @@ class Autoencoder(Section):
         if raw.pop("variational") is True:
             return {"posterior": "gaussian", **raw}
         return raw
+
+    @model_validator(mode="after")
+    def _enough_shares(self) -> Self:
+        if self.posterior == "dirichlet" and self.latent < 2:
+            raise ValueError("shares of a dirichlet posterior need a latent of 2 or more")
+        return self
 
 
 class NodeBottleneckModel(Autoencoder):
@@ -117,8 +123,6 @@ class JetBottleneckModel(Autoencoder):
             raise ValueError("decoder_layer conv mirrors an encoder of layer conv")
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel = {self.kernel} has no middle; take an odd one")
-        if self.posterior == "dirichlet" and self.latent < 2:
-            raise ValueError("shares of a dirichlet posterior need a latent of 2 or more")
         if (
             self.flow is not None
             and self.flow.kind == "sylvester"

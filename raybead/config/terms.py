@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from raybead.config.section import Section
 
@@ -23,6 +23,8 @@ class Term(Section):
     """Whether it compares a reconstruction with what it aims at."""
     scores: ClassVar[bool] = True
     """Whether an item by itself has a value of the term, so that it is part of the score."""
+    signed: ClassVar[bool] = False
+    """Whether it is a log-likelihood, or may be negative for another reason."""
 
 
 class MseLoss(Term):
@@ -82,6 +84,7 @@ class LogDetLoss(Term):
     kind: Literal["log-det"]
     needs = frozenset({"posterior", "flow"})
     compares = False
+    signed = True
 
 
 class FlowKlLoss(Term):
@@ -91,6 +94,7 @@ class FlowKlLoss(Term):
     kind: Literal["flow-kl"]
     needs = frozenset({"posterior", "flow"})
     compares = False
+    signed = True
 
 
 class _Contrast(Term):
@@ -121,11 +125,18 @@ class NtXentLoss(_Contrast):
     rotation: of jets about their axes; shift: of all in eta and phi; splitting: constituents into
     two collinear ones."""
     noise: PositiveFloat = 0.1
-    """Standard deviation."""
+    """Standard deviation, of scaled features."""
     shift: PositiveFloat = 0.5
     """Largest shift in eta; in phi any is taken."""
     splitting: Annotated[PositiveFloat, Field(le=1.0)] = 0.1
     """Share of constituents that split."""
+
+    @field_validator("views")
+    @classmethod
+    def _once_each(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(views)) < len(views):
+            raise ValueError("says one thing twice")
+        return views
 
 
 class WeightsL1Loss(Term):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from raybead.config.anneal import Annealings
 from raybead.config.section import Section
+
+MOMENTUM = 0.9
 
 
 class Train(Section):
@@ -22,7 +31,7 @@ class Train(Section):
     """torch's; sgd with Nesterov's momentum where ``momentum`` is above 0."""
     learning_rate: PositiveFloat = 1e-3
     weight_decay: NonNegativeFloat = 0.0
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = MOMENTUM
     """Of sgd and rmsprop."""
     plateau_patience: NonNegativeInt = 4
     plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
@@ -36,14 +45,23 @@ class Train(Section):
     anneal: Annealings = ()
     start_from: str | None = None
     """Folder of a bundle, ``OUTPUT/NAME/model`` of another run, whose weights training begins
-    with; its model, features and scaling have to be the job's."""
+    with; its ``[model]`` and ``[graph]`` have to be the job's. What its scaling was fitted to
+    stays, too: weights know features by it."""
     keep_every: PositiveInt | None = None
-    """Epochs between bundles that are kept as ``model/epochs/<epoch>``, besides the best one."""
+    """Epochs between bundles that are kept as ``model/epochs/<epoch>``, besides the best one;
+    epochs count from 1 and have four digits."""
     deterministic: bool = False
-    """Whether torch refuses operations that don't give the same bits every time, on GPUs."""
+    """Whether torch takes operations alone that give the same bits every time, slower ones on
+    GPUs, and stops where there is none."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     workers: PositiveInt | Literal["auto"] = "auto"
     """One a GPU; without GPUs one a CPU as far as the batch makes that worth while."""
     use_gpu: bool | Literal["auto"] = "auto"
     max_failures: NonNegativeInt = 3
     """Lost workers that are replaced before the job gives up."""
+
+    @model_validator(mode="after")
+    def _momentum_of_some(self) -> Train:
+        if self.momentum != MOMENTUM and self.optimizer not in ("sgd", "rmsprop"):
+            raise ValueError(f"momentum goes with sgd and rmsprop, not {self.optimizer}")
+        return self

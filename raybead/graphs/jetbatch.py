@@ -53,6 +53,11 @@ class JetBatch:
     def device(self) -> torch.device:
         return self.x_TF.device
 
+    @property
+    def efps_NE(self) -> Tensor | None:
+        """[N, E] polynomials of the jets that are there; None where none were asked for."""
+        return None if self.efps_BJE is None else self.efps_BJE[self.has_jet_BJ]
+
     def to(self, device: torch.device | str) -> JetBatch:
         """The batch on a device."""
         moved = {
@@ -79,17 +84,23 @@ class JetBatch:
 
     @classmethod
     def cat(cls, parts: Sequence[JetBatch]) -> JetBatch:
-        """One batch of the jets of several, in order; all or none know their generators."""
+        """One batch of the jets of several, in order; all or none know their generators.
+
+        Raises:
+            ValueError: some have slots, or polynomials, and others don't.
+        """
         sizes = torch.cat([part.sizes_B for part in parts])
         columns = {
             name: [getattr(part, name) for part in parts]
             for name in vars(parts[0])
             if name != "ptr"
         }
-        whole = {
-            name: None if any(x is None for x in column) else torch.cat(column)
-            for name, column in columns.items()
-        }
+        whole = {}
+        for name, column in columns.items():
+            lacking = sum(x is None for x in column)
+            if name != "generator_B" and 0 < lacking < len(parts):
+                raise ValueError(f"{lacking} of {len(parts)} batches are without {name}")
+            whole[name] = None if lacking else torch.cat(column)
         return cls(ptr=torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]), **whole)  # type: ignore
 
     def jet_of_node(self) -> Tensor:
@@ -121,7 +132,9 @@ class JetBatch:
         grid = grid.index_copy(0, place, self.x_TF[kept])
         mask = torch.zeros(len(grid), dtype=torch.bool, device=self.device)
         mask[place] = True
-        return grid.view(len(self), width, -1), mask.view(len(self), width)
+        # No size is left to be found out: of a batch of nothing it couldn't be.
+        shape = len(self), width
+        return grid.view(*shape, grid.shape[1]), mask.view(shape)
 
     def edge_index(self) -> Tensor:
         """[2, number of edges]: (neighbour, centre) of complete graphs without self-loops.

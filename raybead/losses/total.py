@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from raybead.config import Loss
+from raybead.errors import JobError
 from raybead.graphs import JetBatch
 from raybead.losses.space import Penalty, Space, Term, Views
 from raybead.models import Output
@@ -49,6 +53,11 @@ class JetLoss:
             self._set_up(config)
 
     @property
+    def sections(self) -> tuple[Loss, ...]:
+        """Of all terms, as they are here."""
+        return tuple(self._configs.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of all terms."""
         return tuple(self._configs)
@@ -67,16 +76,26 @@ class JetLoss:
         )
 
     def altered(self, **settings: Mapping[str, Any]) -> JetLoss:
-        """The same loss with other settings of some terms, by their kind.
+        """The same loss with other settings of some terms, by their kind; weights may be 0.
 
         Args:
             settings: by kind, with ``_`` for ``-``: keys of the section and their new values.
+
+        Raises:
+            JobError: a term that the loss doesn't have, or what its section can't say.
         """
-        new = [
-            config.model_copy(update=dict(settings.get(kind.replace("-", "_"), {})))
-            for kind, config in self._configs.items()
-        ]
-        return JetLoss(new, self._space)
+        other = copy(self)
+        other._configs, other._terms = dict(self._configs), dict(self._terms)
+        other._penalties = dict(self._penalties)
+        for name, changes in settings.items():
+            kind = name.replace("_", "-")
+            if kind not in self._configs:
+                raise JobError(f"loss.{kind}: no term of this loss ({', '.join(self.names)})")
+            config = _changed(self._configs[kind], dict(changes))
+            other._configs[kind] = config
+            if set(changes) - {"weight"}:  # or the term itself is as it was
+                other._set_up(config)
+        return other
 
     def views(self, batch: JetBatch) -> list[JetBatch]:
         """Altered views of the jets that the model has to see, too; none for most losses.
@@ -112,14 +131,24 @@ class JetLoss:
             batch: that it is of.
             model: whose weights may be restrained.
         """
-        terms = {name: term(output, batch) for name, term in self._terms.items()}
-        like = next(iter(terms.values()))
+        found = {name: term(output, batch) for name, term in self._terms.items()}
+        like = next(iter(found.values()))
         for name, penalty in self._penalties.items():
-            terms[name] = penalty(model).to(like).expand_as(like)
+            found[name] = penalty(model).to(like).expand_as(like)
+        terms = {name: found[name] for name in self.names}
         return LossValue(self._sum(terms), terms)
 
+    def reconstruction(self, output: Output) -> Tensor:
+        """[N, F] reconstructed features, scaled: of ``bce`` what its logits stand for."""
+        is_logits = "bce" in self._configs
+        return output.reconstruction_NF.sigmoid() if is_logits else output.reconstruction_NF
+
     def _sum(self, terms: Mapping[str, Tensor]) -> Tensor:
-        parts = [self._configs[name].weight * term_B for name, term_B in terms.items()]
+        # Without those of weight 0: what isn't a number would stay that, times nothing.
+        weights = {name: self._configs[name].weight for name in terms}
+        parts = [weights[name] * term_B for name, term_B in terms.items() if weights[name]]
+        if not parts:
+            return torch.zeros_like(next(iter(terms.values())))
         return torch.stack(parts).sum(dim=0)
 
     def _set_up(self, config: Loss) -> None:
@@ -130,3 +159,17 @@ class JetLoss:
         self._terms[config.kind] = module.build(config, self._space)
         if "views" in config.needs:
             self._views = module.views(config, self._space)
+
+
+def _changed(config: Loss, changes: dict[str, Any]) -> Loss:
+    """The section with other values, checked; a weight may have come down to 0."""
+    weight = changes.pop("weight", config.weight)
+    if weight < 0 or not math.isfinite(weight):
+        raise JobError(f"loss.{config.kind}.weight is {weight}, and has to be a number from 0 on")
+    try:
+        checked = type(config).model_validate({**config.model_dump(), "weight": 1.0, **changes})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, (config.kind, *fault["loc"])))
+        raise JobError(f"loss.{key}: {fault['msg']}") from None
+    return checked.model_copy(update={"weight": weight})

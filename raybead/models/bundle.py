@@ -99,9 +99,11 @@ class Bundle:
             bundle = cls(recipe, scaling, weights, raw["summary"], emd)
         except (KeyError, ValidationError, SafetensorError) as error:
             raise RunError(f"{folder}: not a whole model bundle: {error}") from None
-        if (scaling.columns, scaling.scaled_columns) != (
-            recipe.graph.columns,
-            recipe.graph.scaled_columns,
+        graph = recipe.graph
+        if (scaling.columns, scaling.scaled_columns, scaling.efps is None) != (
+            graph.columns,
+            graph.scaled_columns,
+            graph.efps is None,
         ):
             raise RunError(f"{folder}: not a whole model bundle: its scaling is of other features")
         return bundle

@@ -16,7 +16,7 @@ from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.conv import ConvDecoder, ConvStack
 from raybead.models.fusion import Fusion
 from raybead.models.inputs import Inputs
-from raybead.models.latent import GaussianLatent, PointLatent
+from raybead.models.latent import build_posterior
 from raybead.models.layers import Stack
 from raybead.models.mlp import Mlp, mlp
 from raybead.models.noise import keys_of_jets, keys_of_parts
@@ -52,8 +52,7 @@ class JetBottleneck(nn.Module):
             inside = config.fusion.width
         shared = {"norm": config.norm, "dropout": config.dropout}
         self.head = mlp((inside, *config.head), last_relu=True, **shared)
-        latent = GaussianLatent if config.posterior == "gaussian" else PointLatent
-        self.posterior = latent((inside, *config.head)[-1], config.latent)
+        self.posterior = build_posterior(config, (inside, *config.head)[-1])
         widths = (config.latent, *config.decoder)
         self.decoder: nn.Module
         if config.decoder_layer == "conv":

@@ -14,7 +14,7 @@ from raybead.config import NodeBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.inputs import Inputs
-from raybead.models.latent import GaussianLatent, Latent
+from raybead.models.latent import Latent, build_posterior
 from raybead.models.layers import Stack
 from raybead.models.mlp import mlp
 from raybead.models.noise import keys_of_nodes
@@ -30,9 +30,9 @@ class NodeBottleneck(nn.Module):
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
         *before, last = config.encoder
-        if config.posterior == "gaussian":
+        if config.posterior != "point":
             self.encoder = Stack(config, inside, config.encoder, last_relu=True)
-            self.posterior = GaussianLatent(last[-1], config.latent)
+            self.posterior = build_posterior(config, last[-1])
         else:
             to_latent = (*before, (*last, config.latent))
             self.encoder = Stack(
@@ -69,6 +69,7 @@ class NodeBottleneck(nn.Module):
             latent_ptr=batch.ptr,
             mu=latent.mu_NZ,
             log_variance=latent.log_variance_NZ,
+            concentration=latent.concentration_NZ,
         )
 
 

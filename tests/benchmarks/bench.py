@@ -25,6 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bead_slow import slow_read
+from efps import efp_rows
 from toys import toy_rows
 
 from raybead.config import (
@@ -395,6 +396,7 @@ def main() -> None:
             ("step", lambda: bench_step(folder, 1) + bench_step(folder, 2)),
             ("layer", lambda: bench_layer(1) + bench_layer(2)),
             ("scoring", lambda: bench_scoring(folder)),
+            ("efps", lambda: [Row(*row) for row in efp_rows(paired)]),
             ("toys", lambda: [Row(*row) for row in toy_rows(paired)]),
             ("workers", lambda: bench_workers(folder, particles)),
         ):
