@@ -7,7 +7,7 @@ import torch
 from pydantic import TypeAdapter
 
 from raybead.catalogue import fitting, reconstruction_kinds
-from raybead.config import MODEL_PRESETS, Emd, Graph, Losses, Model, refuse_misfit
+from raybead.config import MODEL_PRESETS, Efps, Emd, Graph, Losses, Model, refuse_misfit
 from raybead.errors import RunError
 from raybead.graphs import Clouds, JetBatch, Scaling, collate
 from raybead.losses import JetLoss, Space
@@ -23,9 +23,9 @@ def jets(event_rows):
     """By scaling: bce takes one of its own."""
     found = {}
     for name in ("standard", "min-max"):
-        graph = Graph(nodes=8, scaling=name)
+        graph = Graph(nodes=8, scaling=name, efps=Efps(n=2, d=2))
         some = collate(event_rows.slice(0, 20), graph)
-        scaling = Scaling.fit(graph, some.x_TF)
+        scaling = Scaling.fit(graph, some.x_TF, some.efps_NE)
         batch = replace(scaling.apply(some), generator_B=torch.arange(len(some)) // 2 % 3)
         found[name] = Space(graph, scaling), batch
     return found
@@ -35,7 +35,7 @@ def goes_downhill(config, terms, space, batch):
     """A step, short enough for what is far from smooth, along the loss's slope."""
     loss = JetLoss(TypeAdapter(Losses).validate_python(terms), space)
     torch.manual_seed(0)
-    net = build_model(config, Inputs(3))
+    net = build_model(config, Inputs(3, efps=batch.efps_BJE.shape[2]))
 
     def trained():
         torch.manual_seed(1)

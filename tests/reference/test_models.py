@@ -97,7 +97,8 @@ def test_saved_and_loaded_it_gives_the_same_bits(net, preset, tmp_path):
     jets = jets_of([6, 9])
     recipe = Recipe(graph=GRAPH, model=config_of(preset), loss={"kind": "mse"})
     folder = Folder.at(str(tmp_path / "model"))
-    Bundle(recipe, Scaling.fit(GRAPH, jets.x_TF), net.state_dict(), {}).save(folder)
+    scaling = Scaling.fit(GRAPH, jets.x_TF, jets.efps_NE.abs())
+    Bundle(recipe, scaling, net.state_dict(), {}).save(folder)
     loaded = Bundle.load(folder)
     assert loaded.recipe == recipe
     for mine, theirs in zip(
