@@ -10,7 +10,7 @@ import numpy as np
 import ray.train.torch
 import torch
 
-from raybead.config import BceLoss, EmdNetworkLoss, Job
+from raybead.config import EmdNetworkLoss, Job
 from raybead.distributed.board import Board, post
 from raybead.distributed.session import Cluster
 from raybead.distributed.workers import Epochs, RayTeam, leave_state, take_up, train_together
@@ -184,10 +184,7 @@ def _train_here(job: Job, events: Folder, kept: Folder, board: Board) -> dict[st
         "metrics": {
             "history": [asdict(record) for record in progress.history],
             "reconstruction": reconstruction_histograms(
-                model,
-                jets.select(held_out),
-                scaling,
-                logits=any(isinstance(term, BceLoss) for term in job.loss),
+                model, jets.select(held_out), scaling, loss
             ),
         },
     }

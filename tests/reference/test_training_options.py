@@ -7,9 +7,10 @@ import pytest
 import torch
 from training_jobs import GAUSSIAN, GRAPH, MODEL, MSE, small_trainer, weights_of
 
-from raybead.config import Graph, KlLoss
+from raybead.config import BceLoss, Graph, KlLoss
 from raybead.errors import RunError, StorageError, TrainingError
 from raybead.graphs import Scaling
+from raybead.losses import JetLoss, Space
 from raybead.models import Bundle, Recipe
 from raybead.storage import Folder
 from raybead.training import (
@@ -140,12 +141,13 @@ def test_logits_are_drawn_as_what_they_stand_for(event_rows):
     graph = GRAPH.model_copy(update={"scaling": "min-max"})
     trainer = small_trainer(event_rows)
     scaling = Scaling.fit(graph, trainer.items.x_TF)
+    loss = JetLoss((BceLoss(kind="bce"),), Space(graph, scaling))
     items = scaling.apply(trainer.items)
     trainer.model.eval()
     with torch.inference_mode():
         output = trainer.model(items)
     expected = scaling.invert(output.reconstruction_NF.sigmoid())[:, 0].numpy()
-    found = reconstruction_histograms(trainer.model, items, scaling, logits=True)["pt_deta"]
+    found = reconstruction_histograms(trainer.model, items, scaling, loss)["pt_deta"]
     edges = np.array(found["edges"])
     counts = np.histogram(np.clip(expected, edges[0], edges[-1]), edges)[0]
     assert found["reconstruction"] == counts.tolist()
