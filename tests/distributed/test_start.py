@@ -65,7 +65,7 @@ def test_a_warm_start_begins_with_its_weights_and_scaling(first, text):
     start = first / "model/epochs/0002"
     # It hardly moves, and sees other events, which another scaling would be fitted to.
     settings = [
-        "name=second", f"train.start_from='{start}'", "train.epochs=1",
+        "name=second", "train.workers=1", f"train.start_from='{start}'", "train.epochs=1",
         "train.learning_rate=1e-12", "train.max_events=300",
     ]  # fmt: skip
     job = parse_job(text, settings)
@@ -103,4 +103,8 @@ def test_a_start_that_cannot_be_is_refused_before_anything_runs(first, text):
 def test_one_generator_alone_cannot_be_told_from_others(first, text):  # noqa: ARG001
     supcon = "loss=[{kind='mse'}, {kind='supcon'}]"
     with pytest.raises(TrainingError, match="names made; two at least are needed"):
-        execute(parse_job(text, ["name=fourth", supcon]), "train", Console(quiet=True))
+        execute(
+            parse_job(text, ["name=fourth", "train.workers=1", supcon]),
+            "train",
+            Console(quiet=True),
+        )
