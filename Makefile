@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families clean
 
 setup: $(READY)
 
@@ -48,6 +48,12 @@ physics: $(READY)
 
 hunting: $(READY)
 	$(BIN)/python tests/benchmarks/hunting.py
+
+enrichment: $(READY)
+	$(BIN)/python tests/benchmarks/enrichment.py
+
+families: $(READY)
+	$(BIN)/python tests/benchmarks/families.py
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py

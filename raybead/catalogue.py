@@ -6,12 +6,14 @@ from typing import get_args
 
 from pydantic import BaseModel, TypeAdapter
 
-from raybead.config import MODEL_PRESETS, Graph, Loss, Losses, Model, refuse_misfit
+from raybead.config import MODEL_PRESETS, Efps, Graph, Loss, Losses, Model, refuse_misfit
 from raybead.console import Console
-from raybead.models import build_model
+from raybead.models import Inputs, build_model
 
 MODELS = ["preset", "kind", "layer", "latent", "parameters", "fits"]
 LOSSES = ["loss", "what it is", "needs"]
+EVERY = Graph(scaling="min-max", efps=Efps())
+"""Features that every model and loss can do with."""
 
 
 def show_catalogue(console: Console) -> None:
@@ -25,7 +27,7 @@ def model_rows() -> list[list[str]]:
     rows = []
     for preset in MODEL_PRESETS:
         config: Model = TypeAdapter(Model).validate_python({"preset": preset})
-        model = build_model(config, features=3)
+        model = build_model(config, Inputs(features=3, jets=3, efps=140))
         size = sum(weight.numel() for weight in model.parameters())
         per = "the jet" if config.kind == "jet-bottleneck" else "a node"
         if config.kind == "meta-layer":
@@ -46,27 +48,24 @@ def loss_rows() -> list[list[str]]:
 
 
 def fitting(model: Model) -> str:
-    """The losses that fit a model."""
-    every = [(kind, with_kl) for with_kl in (False, True) for kind in reconstruction_kinds()]
-    found = [pair for pair in every if _fits(model, *pair)]
-    names = [
-        f"{'any' if len(kinds) == len(reconstruction_kinds()) else ', '.join(kinds)}{end}"
-        for with_kl, end in ((False, ""), (True, " + kl"))
-        if (kinds := [kind for kind, kl in found if kl == with_kl])
-    ]
-    return "; ".join(names)
+    """The losses that fit a model, with what they have to have beside them."""
+    every = reconstruction_kinds()
+    for beside in (("kl",), ()):
+        kinds = [kind for kind in every if _fits(model, kind, *beside)]
+        if kinds:
+            return " + ".join(["any" if kinds == every else ", ".join(kinds), *beside])
+    return "none"
 
 
 def reconstruction_kinds() -> list[str]:
     """Names of the terms that compare a reconstruction with what it aims at."""
-    return [_kind(term) for term in get_args(get_args(Loss)[0]) if "posterior" not in term.needs]
+    return [_kind(term) for term in get_args(get_args(Loss)[0]) if term.compares]
 
 
-def _fits(model: Model, kind: str, with_kl: bool) -> bool:
-    terms = [{"kind": kind}] + [{"kind": "kl"}] * with_kl
-    losses = TypeAdapter(Losses).validate_python(terms)
+def _fits(model: Model, *kinds: str) -> bool:
+    losses = TypeAdapter(Losses).validate_python([{"kind": kind} for kind in kinds])
     try:
-        refuse_misfit(model, losses, Graph())
+        refuse_misfit(model, losses, EVERY)
     except ValueError:
         return False
     return True

@@ -38,6 +38,8 @@ STEPS: dict[Verb, tuple[StageName, ...]] = {
 """Stages of a verb, in order."""
 METRICS = "metrics.json"
 PAGE = "report.html"
+KEPT = "epochs"
+"""Folder in the model's of epochs that are kept besides the best."""
 
 
 Pieces = Mapping[Role, list[tuple[Piece, ...]]]
@@ -176,7 +178,9 @@ def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
     stage = stages.model
     resume = stage.beside / "resume"
     located = with_networks(job)
-    bundle, metrics = train(located, stages.background.folder, resume, cluster, _told(tick))
+    kept = stage.beside / KEPT
+    events = stages.background.folder
+    bundle, metrics = train(located, events, resume, kept, cluster, _told(tick))
     resume.delete()
     bundle.save(stage.beside)
     stage.beside.write_json(METRICS, metrics)
@@ -202,7 +206,7 @@ def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
         "search": stages.search.folder,
     }
     beside = stages.scores.beside
-    facts = score(events, stages.model.folder, job.score, beside, cluster, tick)
+    facts = score(events, stages.model.folder, job, beside, cluster, tick)
     # With it the bundle scores new events as these were.
     Calibration.load(beside).save(stages.model.folder)
     return facts

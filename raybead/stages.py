@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,9 @@ class Stages:
                 "loss": [_what_decides(term) for term in job.loss],
                 # Who does the work doesn't decide what comes of it.
                 "train": job.train.model_dump(
-                    mode="json", exclude={"workers", "use_gpu", "max_failures"}
+                    mode="json", exclude={"workers", "use_gpu", "max_failures", "start_from"}
                 ),
+                "start": _what_starts(job),
                 "seed": job.seed,
             },
         )
@@ -174,7 +176,7 @@ def _scores_of(path: str) -> str:
 
 
 def with_networks(job: Job) -> Job:
-    """The job with the whole paths of trained networks that its loss asks for."""
+    """The job with the whole paths of trained networks that its loss and training ask for."""
 
     def whole(term: Loss) -> Loss:
         if not isinstance(term, EmdNetworkLoss):
@@ -182,14 +184,17 @@ def with_networks(job: Job) -> Job:
         found = run_folder(job) / "emd" if term.bundle is None else _at_home(term.bundle)
         return term.model_copy(update={"bundle": found.uri})
 
-    return job.model_copy(update={"loss": tuple(map(whole, job.loss))})
+    train, start = job.train, job.train.start_from
+    if start is not None:
+        train = train.model_copy(update={"start_from": _at_home(start).uri})
+    return job.model_copy(update={"loss": tuple(map(whole, job.loss)), "train": train})
 
 
 def refuse_missing_networks(job: Job, own: Stage) -> None:
-    """Refuse a job whose loss asks for a network that isn't there, or is of another job.
+    """Refuse a job that asks for a network that isn't there, or is of another job.
 
     Args:
-        job: whose loss it is.
+        job: whose loss, or training, it is.
         own: the job's own stage of such a network.
 
     Raises:
@@ -206,6 +211,22 @@ def refuse_missing_networks(job: Job, own: Stage) -> None:
                     f"{own.folder}: the learned distance is of another job ({why});"
                     " raybead train-emd makes this job's"
                 )
+    _refuse_misfit_start(job)
+
+
+def _refuse_misfit_start(job: Job) -> None:
+    where = with_networks(job).train.start_from
+    if where is None:
+        return
+    own = run_folder(job) / "model"
+    if f"{where}/".startswith(f"{own}/"):
+        raise RunError(
+            f"train.start_from: {where} is the model that this job makes; copy it elsewhere, or"
+            " give this job another name"
+        )
+    from raybead.training import start_bundle
+
+    start_bundle(Folder.at(where), job.graph, job.model)
 
 
 def _what_decides(term: Loss) -> dict[str, Any]:
@@ -219,6 +240,20 @@ def _what_decides(term: Loss) -> dict[str, Any]:
     known = weights.exists(WEIGHTS)
     digest = hashlib.sha256(weights.read(WEIGHTS)).hexdigest() if known else None
     return {**term.model_dump(mode="json", exclude={"bundle"}), "weights": digest}
+
+
+def _what_starts(job: Job) -> str | None:
+    """What of the bundle that training begins with decides: weights and scaling."""
+    if job.train.start_from is None:
+        return None
+    from raybead.models import WEIGHTS
+    from raybead.models.emd_bundle import DESCRIPTION
+
+    folder = Folder.at(job.train.start_from)
+    if not (folder.exists(WEIGHTS) and folder.exists(DESCRIPTION)):
+        return "not there"
+    scaling = json.dumps(folder.read_json(DESCRIPTION).get("scaling"), sort_keys=True)
+    return hashlib.sha256(folder.read(WEIGHTS) + scaling.encode()).hexdigest()
 
 
 def in_throwaway_folder() -> bool:

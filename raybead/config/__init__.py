@@ -1,5 +1,14 @@
 """What a job file may say."""
 
+from raybead.config.anneal import (
+    BATCH_ITEMS,
+    LEARNING_RATE,
+    Anneal,
+    PaceAnnealing,
+    ScheduledAnnealing,
+    TriggeredAnnealing,
+    smallest_batch,
+)
 from raybead.config.data import (
     BeadCsvSource,
     Columns,
@@ -14,40 +23,75 @@ from raybead.config.data import (
 )
 from raybead.config.download import ZENODO_API, Download
 from raybead.config.emd import Emd
-from raybead.config.features import NAMES, Chain, FeatureSet, ScalingKind
-from raybead.config.graph import Graph
+from raybead.config.features import NAMES, Chain, FeatureSet, NodeKind, ScalingKind
+from raybead.config.flow import (
+    AnyFlow,
+    AutoregressiveFlow,
+    ConvolutionalFlow,
+    PlanarFlow,
+    SplineFlow,
+    SylvesterFlow,
+)
+from raybead.config.fusion import Fusion
+from raybead.config.graph import Efps, Graph
 from raybead.config.hunt import Calibrate, Hunt, Reach, SignalShape
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, load_job, parse_job
-from raybead.config.loss import (
-    ChamferLoss,
-    DeepEmdLoss,
-    DistanceLoss,
-    EmdLoss,
-    EmdNetworkLoss,
-    KlLoss,
-    Loss,
-    Losses,
-    MseLoss,
-    SinkhornLoss,
-    refuse_misfit,
-)
+from raybead.config.loss import Loss, Losses, refuse_misfit
 from raybead.config.model import (
-    MODEL_PRESETS,
     Autoencoder,
     JetBottleneckModel,
     MetaLayerModel,
     Model,
     NodeBottleneckModel,
 )
-from raybead.config.score import Combination, ComplexityKind, Score, Stored
+from raybead.config.model_presets import MODEL_PRESETS
+from raybead.config.score import (
+    FLOW_LIKELIHOOD,
+    LOSS,
+    MAHALANOBIS,
+    Combination,
+    ComplexityKind,
+    Score,
+    Stored,
+    logarithms_of,
+    quantities_of,
+)
+from raybead.config.terms import (
+    BceLoss,
+    ChamferLoss,
+    DeepEmdLoss,
+    DistanceLoss,
+    EmdLoss,
+    EmdNetworkLoss,
+    FlowKlLoss,
+    KlLoss,
+    LogDetLoss,
+    MaeLoss,
+    MseLoss,
+    NtXentLoss,
+    SinkhornLoss,
+    SupConLoss,
+    WassersteinLoss,
+    WeightsL1Loss,
+    WeightsL2Loss,
+)
 from raybead.config.train import Train
 
 __all__ = [
+    "BATCH_ITEMS",
+    "FLOW_LIKELIHOOD",
+    "LEARNING_RATE",
+    "LOSS",
+    "MAHALANOBIS",
     "MODEL_PRESETS",
     "NAMES",
     "ZENODO_API",
+    "Anneal",
+    "AnyFlow",
     "Autoencoder",
+    "AutoregressiveFlow",
+    "BceLoss",
     "BeadCsvSource",
     "Calibrate",
     "Chain",
@@ -55,15 +99,19 @@ __all__ = [
     "Columns",
     "Combination",
     "ComplexityKind",
+    "ConvolutionalFlow",
     "Data",
     "DeepEmdLoss",
     "DistanceLoss",
     "Download",
+    "Efps",
     "Emd",
     "EmdLoss",
     "EmdNetworkLoss",
     "FeatureSet",
     "FileSource",
+    "FlowKlLoss",
+    "Fusion",
     "Graph",
     "Hunt",
     "JetBottleneckModel",
@@ -71,29 +119,46 @@ __all__ = [
     "Job",
     "KlLoss",
     "LhcoSource",
+    "LogDetLoss",
     "Loss",
     "Losses",
+    "MaeLoss",
     "MetaLayerModel",
     "Model",
     "MseLoss",
     "NodeBottleneckModel",
+    "NodeKind",
+    "NtXentLoss",
+    "PaceAnnealing",
     "ParquetSource",
+    "PlanarFlow",
     "Prepare",
     "PythiaSource",
     "Reach",
     "Resonance",
     "RootSource",
     "ScalingKind",
+    "ScheduledAnnealing",
     "Score",
     "SignalShape",
     "SinkhornLoss",
     "SoftDrop",
     "Source",
+    "SplineFlow",
     "Stored",
     "Substructure",
+    "SupConLoss",
+    "SylvesterFlow",
     "Train",
+    "TriggeredAnnealing",
+    "WassersteinLoss",
+    "WeightsL1Loss",
+    "WeightsL2Loss",
     "dump_job",
     "load_job",
+    "logarithms_of",
     "parse_job",
+    "quantities_of",
     "refuse_misfit",
+    "smallest_batch",
 ]

@@ -157,7 +157,11 @@ class PythiaSource(Section):
     """Selection of the LHC Olympics: a jet of R = 1.0 above this pT, |eta| < 2.5."""
     smearing: bool = True
     settings: tuple[str, ...] = ()
-    """Further Pythia settings, as its ``readString`` takes them."""
+    """Further Pythia settings, as its ``readString`` takes them. ``PartonShowers:model = 2`` is
+    Vincia (arXiv:2003.00702), which takes the resonance's X, a heavy W, only with a top that is
+    heavier still (``6:m0 = ...``). Dire, 3, went out of Pythia before 8.317."""
+    generator: str = "pythia8"
+    """Label of the events, for instance of the parton shower that ``settings`` choose."""
 
 
 Source = Annotated[

@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator
 
-FeatureSet = Literal["jet-axis", "cartesian", "cylindrical", "p4", "p4-cylindrical", "p4-btag"]
+NodeKind = Literal["constituent", "jet", "event"]
+FeatureSet = Literal[
+    "jet-axis", "cartesian", "cylindrical", "p4", "p4-cylindrical", "p4-btag", "jet", "event"
+]
 
 NAMES: dict[FeatureSet, tuple[str, ...]] = {
     "jet-axis": ("pt_deta", "pt_dphi", "pt"),
@@ -17,9 +20,11 @@ NAMES: dict[FeatureSet, tuple[str, ...]] = {
     "p4": ("px", "py", "pz", "e"),
     "p4-cylindrical": ("pt", "eta", "phi", "m"),
     "p4-btag": ("pt", "eta", "phi", "btag"),
+    "jet": ("n", "btag", "pt", "eta", "phi"),
+    "event": ("met", "met_phi", "n_jets", "ht"),
 }
 """Names of the features, in order; momenta, energies and masses in GeV, angles in radians."""
-ANGLES = frozenset({"phi"})
+ANGLES = frozenset({"phi", "met_phi"})
 """Columns that go once round the circle: what ``sin-cos`` is for."""
 
 ScalingKind = Literal[
@@ -39,15 +44,27 @@ Chain = tuple[ScalingKind, ...]
 DEFAULT = "default"
 """What the columns that a table of scalings doesn't name are scaled by."""
 
-Preset = Literal["bead-4momentum", "bead-4momentum-btag"]
+Preset = Literal["bead-4momentum", "bead-4momentum-btag", "bead-jets", "bead-event"]
 
 _PJ_CUSTOM = {"pt": ["log", "standard"], "eta": "standard", "phi": "sin-cos"}
 PRESETS: dict[Preset, dict[str, Any]] = {
     "bead-4momentum": {"features": "cylindrical", "scaling": _PJ_CUSTOM},
     "bead-4momentum-btag": {"features": "p4-btag", "scaling": {**_PJ_CUSTOM, "btag": "none"}},
+    "bead-jets": {
+        "level": "event",
+        "node": "jet",
+        "features": "jet",
+        "scaling": {**_PJ_CUSTOM, "n": "robust", "btag": "none"},
+    },
+    "bead-event": {
+        "level": "event",
+        "node": "event",
+        "features": "event",
+        "scaling": {"met_phi": "sin-cos", "default": "standard"},
+    },
 }
-"""BEAD's input sets of constituents with its normalisation ``pj_custom``; fitted on training
-background alone, where BEAD fits afresh for every file."""
+"""BEAD's input sets of constituents, jets and events with its normalisation ``pj_custom``; fitted
+on training background alone, where BEAD fits afresh for every file."""
 
 
 def chain_of(given: str | Iterable[str]) -> Chain:
@@ -77,6 +94,22 @@ def check_columns(features: FeatureSet, chains: Mapping[str, Chain]) -> None:
             raise ValueError(
                 f"{column} is no angle for sin-cos (angles of {features!r}: {angles})"
             )
+
+
+def check_node(node: NodeKind, features: FeatureSet) -> None:
+    """Refuse features that nodes of a kind don't have.
+
+    Raises:
+        ValueError: which, and what would do.
+    """
+    fits: dict[NodeKind, frozenset[str]] = {
+        "constituent": frozenset(NAMES) - {"jet", "event"},
+        "jet": frozenset(NAMES) - {"jet-axis", "event"},
+        "event": frozenset({"event"}),
+    }
+    if features not in fits[node]:
+        known = ", ".join(name for name in NAMES if name in fits[node])
+        raise ValueError(f"features {features!r} aren't of {node} nodes, which have {known}")
 
 
 def _check_scaling(given: object) -> object:

@@ -29,8 +29,9 @@ class Jets(Section):
     """Jets below this pT [GeV] aren't jets."""
     min_leading_pt: NonNegativeFloat = 0.0
     """Cut on the leading jet alone: cut on both, and the jet count itself discriminates."""
-    leading: Literal[2] = 2
-    """Events with fewer jets are dropped and counted; m_jj needs two."""
+    leading: Annotated[int, Field(ge=2)] = 2
+    """Jets kept an event, where there are as many. Events with fewer than two are dropped and
+    counted: m_jj needs two."""
     min_constituents: PositiveInt = 2
     soft_drop: SoftDrop | None = None
     """Constituents that grooming removes leave the jet, and its momentum with them."""

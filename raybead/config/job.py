@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
+from raybead.config.anneal import refuse_unknown_targets
 from raybead.config.data import Data
 from raybead.config.emd import Emd
 from raybead.config.graph import Graph
@@ -19,7 +20,7 @@ from raybead.config.hunt import Calibrate, Hunt, Reach
 from raybead.config.jets import Jets, Prepare
 from raybead.config.loss import Losses, MseLoss, refuse_misfit
 from raybead.config.model import JetBottleneckModel, Model
-from raybead.config.score import Score
+from raybead.config.score import Score, refuse_unknown_quantities
 from raybead.config.section import Section
 from raybead.config.train import Train
 from raybead.errors import JobError
@@ -48,6 +49,13 @@ class Job(Section):
     @model_validator(mode="after")
     def _model_and_loss_fit(self) -> Job:
         refuse_misfit(self.model, self.loss, self.graph)
+        refuse_unknown_targets(self.train, self.loss)
+        refuse_unknown_quantities(self.score, self.model, self.loss)
+        if self.graph.level == "event" and self.graph.jets > self.jets.leading:
+            raise ValueError(
+                f"graph.jets = {self.graph.jets} are more than jets.leading ="
+                f" {self.jets.leading} keeps"
+            )
         return self
 
 

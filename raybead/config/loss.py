@@ -2,99 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field
 
-from raybead.config.features import NAMES
 from raybead.config.graph import Graph
 from raybead.config.model import Model
 from raybead.config.section import Section
-
-Need = Literal["posterior", "momenta"]
-
-
-class Term(Section):
-    """One term of the loss."""
-
-    weight: PositiveFloat = 1.0
-    needs: ClassVar[frozenset[Need]] = frozenset()
-    """posterior: of a variational model; momenta: features that lead back to momenta."""
-
-
-class MseLoss(Term):
-    """Mean squared error over a jet's nodes and features."""
-
-    kind: Literal["mse"]
-
-
-class DistanceLoss(Term):
-    """Mean over a jet's nodes of the length of the residual: to the first power, where mse has
-    the second."""
-
-    kind: Literal["distance"]
-    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Features that count, by the names they have after scaling; all if not given."""
-
-
-class ChamferLoss(Term):
-    """Squared distance of every particle to the nearest of the other jet, both ways."""
-
-    kind: Literal["chamfer"]
-
-
-class KlLoss(Term):
-    """Divergence of a variational model's posterior from the standard normal distribution."""
-
-    kind: Literal["kl"]
-    needs = frozenset({"posterior"})
-
-
-class _Transport(Term):
-    needs = frozenset({"momenta"})
-    radius: PositiveFloat = 1.0
-    """R that angular distances are divided by."""
-    power: PositiveFloat = 1.0
-    """Of the angular distances: the beta of arXiv:1902.02346, which ``vae`` has another of."""
-
-
-class EmdLoss(_Transport):
-    """Exact energy mover's distance; slow, on CPUs."""
-
-    kind: Literal["emd"]
-
-
-class SinkhornLoss(_Transport):
-    """Debiased Sinkhorn divergence: a smooth energy mover's distance."""
-
-    kind: Literal["sinkhorn"]
-    epsilon: PositiveFloat = 0.01
-    """Entropic regularisation, in units of the distance."""
-    iterations: PositiveInt = 50
-
-
-class DeepEmdLoss(_Transport):
-    """Energy mover's distance as a regularised programme that can be differentiated."""
-
-    kind: Literal["deepemd"]
-    regulariser: PositiveFloat = 1e-4
-
-
-class EmdNetworkLoss(Term):
-    """Energy mover's distance by a network that ``raybead train-emd`` trained."""
-
-    kind: Literal["emd-network"]
-    needs = frozenset({"momenta"})
-    bundle: str | None = None
-    """Folder of the network, ``OUTPUT/NAME/emd`` of the job that trained it; this job's own if
-    not given."""
-
+from raybead.config.terms import (
+    BceLoss,
+    ChamferLoss,
+    DeepEmdLoss,
+    DistanceLoss,
+    EmdLoss,
+    EmdNetworkLoss,
+    FlowKlLoss,
+    KlLoss,
+    LogDetLoss,
+    MaeLoss,
+    MseLoss,
+    NtXentLoss,
+    SinkhornLoss,
+    SupConLoss,
+    WassersteinLoss,
+    WeightsL1Loss,
+    WeightsL2Loss,
+)
 
 Loss = Annotated[
     MseLoss
+    | MaeLoss
+    | BceLoss
+    | WassersteinLoss
     | DistanceLoss
     | ChamferLoss
     | KlLoss
+    | LogDetLoss
+    | FlowKlLoss
+    | SupConLoss
+    | NtXentLoss
+    | WeightsL1Loss
+    | WeightsL2Loss
     | EmdLoss
     | SinkhornLoss
     | DeepEmdLoss
@@ -145,14 +93,65 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
     for kind in kinds:
         if kinds.count(kind) > 1:
             raise ValueError(f"loss: {kind} stands there twice; give it one weight")
-    variational = getattr(model, "variational", False)
+    fusion = getattr(model, "fusion", None)
+    if fusion is not None and "efps" in fusion.tokens and graph.efps is None:
+        raise ValueError("model.fusion takes energy flow polynomials; say [graph.efps]")
+    posterior = getattr(model, "posterior", "point")
+    flow = getattr(model, "flow", None)
     for term in losses:
-        if "posterior" in term.needs and not variational:
+        if "posterior" in term.needs and posterior == "point":
             raise ValueError(
                 f"loss {term.kind} needs a posterior, and this {model.kind} has none; set"
-                " model.variational = true, or choose a variational preset"
+                " model.posterior = 'gaussian', or choose a preset that has one"
             )
-        if isinstance(term, DistanceLoss):
+        if "flow" in term.needs and flow is None:
+            raise ValueError(f"loss {term.kind} needs a flow; say [model.flow]")
+        if not term.scores and "weights" not in term.needs and model.latent < 2:
+            raise ValueError(f"loss {term.kind} needs angles: a model.latent of 2 or more")
+        _refuse_misfit_of_features(term, graph)
+    if not any(term.compares for term in losses):
+        raise ValueError(
+            f"loss: {' + '.join(kinds)} alone reconstructs nothing; add a reconstruction term"
+        )
+    if "bce" in kinds and sum(term.compares for term in losses) > 1:
+        raise ValueError(
+            "loss bce takes a reconstruction as logits, which no other reconstruction term does;"
+            " give it alone"
+        )
+    if posterior != "point" and not {"kl", "flow-kl"}.intersection(kinds):
+        raise ValueError(
+            "loss: nothing restrains the posterior of a variational model; add a kl term, or"
+            ' write kind = "vae"'
+        )
+    if {"kl", "flow-kl"} <= set(kinds) or {"log-det", "flow-kl"} <= set(kinds):
+        raise ValueError("loss: flow-kl stands in place of kl and log-det; give one or the other")
+
+
+def _refuse_misfit_of_features(term: Loss, graph: Graph) -> None:
+    lossy = any("l2" in graph.chain(column) for column in graph.columns)
+    if "momenta" in term.needs:
+        if graph.features == "event":
+            raise ValueError(
+                f"loss {term.kind} needs momenta, and graph.features event has none; take mse"
+            )
+        if graph.level == "event" and graph.features == "jet-axis":
+            raise ValueError(
+                f"loss {term.kind} measures between all nodes of an event, and features 'jet-axis'"
+                " are each of its own jet's axis; set graph.features = 'cylindrical', or another"
+            )
+        if lossy:
+            raise ValueError(
+                f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"
+            )
+    match term:
+        case BceLoss():
+            for column in graph.columns:
+                if graph.chain(column)[-1] != "min-max":
+                    raise ValueError(
+                        f"loss bce needs features in [0, 1], and {column} isn't scaled to it; set"
+                        " graph.scaling = 'min-max'"
+                    )
+        case DistanceLoss():
             if len(set(term.columns or ())) < len(term.columns or ()):
                 raise ValueError("loss distance: a column stands there twice")
             for column in term.columns or ():
@@ -161,14 +160,32 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
                         f"loss distance: {column!r} is none of the model's features"
                         f" {', '.join(graph.scaled_columns)}"
                     )
-        if "momenta" in term.needs and any("l2" in graph.chain(c) for c in NAMES[graph.features]):
-            raise ValueError(
-                f"loss {term.kind} needs momenta, and graph.scaling l2 can't be undone"
-            )
-    if kinds == ["kl"]:
-        raise ValueError("loss: kl alone reconstructs nothing; add a reconstruction term")
-    if variational and "kl" not in kinds:
+        case NtXentLoss():
+            _refuse_views(term, graph, lossy)
+        case _:
+            pass
+
+
+def _refuse_views(term: NtXentLoss, graph: Graph, lossy: bool) -> None:
+    moving = [view for view in term.views if view != "noise"]
+    if moving and graph.node != "constituent":
         raise ValueError(
-            "loss: nothing restrains the posterior of a variational model; add a kl term, or"
-            ' write kind = "vae"'
+            f"loss ntxent: {moving[0]} is of constituents, and nodes are graph.node ="
+            f" {graph.node!r}; take views = ['noise']"
+        )
+    if moving and lossy:
+        raise ValueError(
+            f"loss ntxent: {moving[0]} needs momenta, and graph.scaling l2 can't be undone; take"
+            " views = ['noise']"
+        )
+    of_jets = [view for view in moving if view != "shift"]
+    if of_jets and graph.level == "event" and graph.jets > 1 and graph.nodes == "all":
+        raise ValueError(
+            f"loss ntxent: {of_jets[0]} is of each of an event's jets, which graph.nodes = 'all'"
+            " doesn't tell apart; set a number of nodes"
+        )
+    if term.views == ("shift",) and graph.features == "jet-axis":
+        raise ValueError(
+            "loss ntxent: features jet-axis are the same wherever a jet lies, so that shift alone"
+            " alters nothing; add another view"
         )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
+from raybead.config.flow import AnyFlow
+from raybead.config.fusion import Fusion, Share
+from raybead.config.model_presets import MODEL_PRESETS
 from raybead.config.section import Section
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-Layer = Literal["edgeconv", "dynamic", "gatv2", "transformer", "node"]
+Layer = Literal["edgeconv", "dynamic", "gatv2", "transformer", "transformer-block", "node"]
+Posterior = Literal["point", "gaussian", "dirichlet"]
 
 
 class Autoencoder(Section):
@@ -19,7 +23,9 @@ class Autoencoder(Section):
     layer: Layer = "edgeconv"
     """edgeconv: over all pairs of a jet, without edges in memory; dynamic: EdgeConv over the
     ``neighbours`` nearest nodes in the layer's own features; gatv2, transformer: attention over
-    all pairs; node: no neighbours at all."""
+    all pairs; transformer-block: attention, feed-forward and layer norms with residuals
+    (arXiv:1706.03762), as wide as the last of its ``encoder`` entry, or as what comes in where
+    that is more, the entry's others being the feed-forward's; node: no neighbours at all."""
     encoder: Annotated[tuple[Widths, ...], Field(min_length=1)] = ((32, 32),)
     """Widths of each layer's MLP, layer after layer."""
     aggregation: Literal["mean", "sum", "max"] = "mean"
@@ -29,13 +35,35 @@ class Autoencoder(Section):
     heads: PositiveInt = 2
     """Of attention; their mean is taken."""
     norm: Literal["none", "batch"] = "none"
-    """batch: batch norm after every ReLU of the layers."""
+    """batch: batch norm after every ReLU of layers and MLPs; a transformer-block has its own."""
+    dropout: Share = 0.0
+    """Of what every layer, and every layer of an MLP, of encoder and decoder gives, while
+    training."""
     input_norm: Literal["none", "batch"] = "none"
     embedding: tuple[PositiveInt, ...] = ()
     """Widths of an MLP of each node before the first layer."""
     latent: PositiveInt = 2
-    variational: bool = False
-    """A Gaussian posterior in place of the latent; ``[loss]`` then holds a ``kl`` term."""
+    posterior: Posterior = "point"
+    """point: the latent is a number each; gaussian: drawn from a Gaussian posterior; dirichlet:
+    shares that sum to one, drawn from a Dirichlet posterior. ``[loss]`` then holds a term that
+    restrains it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variational(cls, raw: Any) -> Any:
+        """``variational = true`` is short for ``posterior = "gaussian"``."""
+        if not isinstance(raw, dict) or "variational" not in raw:
+            return raw
+        raw = dict(raw)
+        if raw.pop("variational") is True:
+            return {"posterior": "gaussian", **raw}
+        return raw
+
+    @model_validator(mode="after")
+    def _enough_shares(self) -> Self:
+        if self.posterior == "dirichlet" and self.latent < 2:
+            raise ValueError("shares of a dirichlet posterior need a latent of 2 or more")
+        return self
 
 
 class NodeBottleneckModel(Autoencoder):
@@ -44,10 +72,10 @@ class NodeBottleneckModel(Autoencoder):
     kind: Literal["node-bottleneck"]
     decoder: Annotated[tuple[Widths, ...], Field(min_length=1)] | None = None
     """Widths of the decoder's layers, less the last one's output; the encoder's mirror image if
-    not given. The encoder's last layer ends in the latent, of a ``variational`` one in two linear
-    heads."""
+    not given. The encoder's last layer ends in the latent, of one with a posterior in two
+    linear heads."""
     latent_relu: bool = True
-    """Whether a ReLU follows the latent, too; not of a ``variational`` one."""
+    """Whether a ReLU follows the latent, too; not of one with a posterior."""
 
     @model_validator(mode="after")
     def _no_linear_edgeconv(self) -> NodeBottleneckModel:
@@ -63,17 +91,48 @@ class NodeBottleneckModel(Autoencoder):
 
 
 class JetBottleneckModel(Autoencoder):
-    """One latent for the jet: layers, pooled over nodes, decoded to the leading constituents."""
+    """One latent for the item (a jet, or an event): layers, pooled over nodes, decoded to the
+    leading constituents."""
 
     kind: Literal["jet-bottleneck"]
-    layer: Layer | Literal["dense"] = "edgeconv"  # type: ignore[assignment]
-    """dense: no graph; the features of the leading ``decode`` constituents, side by side."""
+    layer: Layer | Literal["dense", "conv"] = "edgeconv"  # type: ignore[assignment]
+    """dense: no graph; the features of the leading ``decode`` constituents, side by side; conv:
+    convolutions along these, with features as channels."""
+    kernel: Annotated[int, Field(ge=1)] = 3
+    """Constituents that a convolution sees; odd."""
     pooling: Literal["mean", "sum", "max"] = "mean"
     head: tuple[PositiveInt, ...] = (32,)
     """Widths of the MLP between pooled nodes and latent."""
     decoder: tuple[PositiveInt, ...] = (128, 128)
-    decode: PositiveInt = 30
-    """Constituents that are reconstructed, leading in pT."""
+    decoder_layer: Literal["dense", "conv"] = "dense"
+    """conv: ``decoder`` then says the MLP before the encoder's convolutions in reverse."""
+    decode: PositiveInt | None = None
+    """Nodes that are reconstructed, leading in pT; of an event's every jet as many as
+    ``[graph] nodes`` where not given, which is all there are (30 where nodes = "all")."""
+    flow: AnyFlow | None = None
+    """Of a gaussian posterior."""
+    fusion: Fusion | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> JetBottleneckModel:
+        if self.flow is not None and self.posterior != "gaussian":
+            raise ValueError(
+                f"a flow starts from a gaussian posterior, not a {self.posterior} one"
+            )
+        if self.decoder_layer == "conv" and self.layer != "conv":
+            raise ValueError("decoder_layer conv mirrors an encoder of layer conv")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel = {self.kernel} has no middle; take an odd one")
+        if (
+            self.flow is not None
+            and self.flow.kind == "sylvester"
+            and self.flow.basis == "orthogonal"
+            and self.flow.rank > self.latent
+        ):
+            raise ValueError(
+                f"flow: {self.flow.rank} orthonormal vectors don't fit a latent of {self.latent}"
+            )
+        return self
 
 
 class MetaLayerModel(Section):
@@ -85,46 +144,6 @@ class MetaLayerModel(Section):
     latent: PositiveInt = 2
     global_latent: PositiveInt = 32
     input_norm: Literal["none", "batch"] = "none"
-
-
-_STUDY = {"kind": "node-bottleneck", "input_norm": "batch"}
-_DEEPER = {**_STUDY, "norm": "batch"}
-MODEL_PRESETS: dict[str, dict[str, Any]] = {
-    "ae": {**_STUDY, "layer": "node"},
-    "edgenet": _STUDY,
-    "edgenet-vae": {**_STUDY, "variational": True},
-    "edgenet-deeper": {**_DEEPER, "encoder": ((32, 32, 32), (32, 32))},
-    "edgenet-deeper2": {**_DEEPER, "encoder": ((64, 64, 64), (32, 32))},
-    "edgenet-deeper3": {**_DEEPER, "encoder": ((32, 32, 32), (32, 32, 32), (32, 32))},
-    "edgenet-deeper4": {
-        **_DEEPER,
-        "encoder": ((32, 32, 32), (16, 16)),
-        "decoder": ((32, 32),),
-    },
-    "edgenet-deeper5": {**_DEEPER, "encoder": ((32, 32, 32),)},
-    "edgenet-embed": {**_STUDY, "embedding": (32, 32, 32)},
-    "edgenet-dynamic": {**_STUDY, "layer": "dynamic", "neighbours": 3},
-    "edgenet-emd": _STUDY,
-    "meta-layer": {"kind": "meta-layer", "input_norm": "batch"},
-    "jet-bottleneck": {"kind": "jet-bottleneck"},
-    "jet-bottleneck-vae": {"kind": "jet-bottleneck", "variational": True},
-    "jet-dense": {
-        "kind": "jet-bottleneck",
-        "layer": "dense",
-        "encoder": ((256, 128),),
-        "head": (),
-        "latent": 4,
-    },
-    "jet-gatv2": {"kind": "jet-bottleneck", "layer": "gatv2", "encoder": ((32,), (32,))},
-    "jet-transformer": {
-        "kind": "jet-bottleneck",
-        "layer": "transformer",
-        "encoder": ((32,), (32,)),
-    },
-}
-"""The published study's models under its names, then those that have a latent for the jet.
-
-``edgenet-emd`` is the study's EdgeNet for the learned EMD: ``[loss] kind = "emd-network"``."""
 
 
 def _with_preset(raw: Any) -> Any:

@@ -151,7 +151,8 @@ def _conclude(
         if cut.run == own
     }
     rated = Cuts(boxes[0].edges, passing, config.observable)
-    result["evaluation"] = evaluate(table, tuple(SCORED), cuts=rated)
+    names = [name for name in SCORED if name in table.column_names]
+    result["evaluation"] = evaluate(table, names, cuts=rated)
     folder.write(OUTLIERS, table_bytes(hunted))
     folder.write_json(RESULT, result)
     return result

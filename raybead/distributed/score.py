@@ -8,7 +8,7 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybead.config import Score, Stored
+from raybead.config import Job, Score, logarithms_of
 from raybead.distributed.session import Cluster
 from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.events import read_parquet, table_bytes
@@ -18,13 +18,13 @@ from raybead.storage import Folder, Role
 
 ROLES: tuple[Role, ...] = ("background", "search")
 LOSSES = ".losses"
-"""Where jets' losses lie until all are there. A file in it says that a piece is done."""
+"""Where items' losses lie until all are there. A file in it says that a piece is done."""
 
 
 def score(
     events: dict[Role, Folder],
     model: Folder,
-    config: Score,
+    job: Job,
     folder: Folder,
     cluster: Cluster,
     tick: Tick,
@@ -34,7 +34,7 @@ def score(
     Args:
         events: prepared events of each role.
         model: folder of a bundle.
-        config: batching and treatment of the losses.
+        job: that the bundle is of: batching and treatment of the losses, most jets an event.
         folder: that ``background.parquet``, ``search.parquet`` and ``calibration.json`` go to,
             and ``<what>/<role>/*.parquet`` of what is to be stored, a file an event file.
         cluster: that the actors run on.
@@ -43,7 +43,7 @@ def score(
     Returns:
         Facts of the stage: the calibration, and numbers of events.
     """
-    losses = folder / LOSSES
+    config, losses = job.score, folder / LOSSES
     pieces = [(role, name) for role in ROLES for name in events[role].names(".parquet")]
     done = {role: set((losses / role).names(".parquet")) for role in ROLES}
     missing = [(role, name) for role, name in pieces if name not in done[role]]
@@ -58,8 +58,8 @@ def score(
                 "events": events,
                 "model": model,
                 "folder": folder,
-                "batch_items": config.batch_items,
-                "store": config.store,
+                "config": config,
+                "leading": job.jets.leading,
                 "gpu": _on_gpu(config, cluster),
             },
             **_pool(config, cluster, len(missing)),
@@ -68,7 +68,11 @@ def score(
             tick(finished, len(pieces), "event files")
     facts = result_of(
         _combine.remote(
-            losses, {role: [n for r, n in pieces if r == role] for role in ROLES}, config, folder
+            losses,
+            {role: [n for r, n in pieces if r == role] for role in ROLES},
+            config,
+            logarithms_of(job.loss),
+            folder,
         )
     )
     losses.delete()
@@ -100,13 +104,20 @@ class _ScoreActor:
         events: dict[Role, Folder],
         model: Folder,
         folder: Folder,
-        batch_items: int,
-        store: tuple[Stored, ...],
+        config: Score,
+        leading: int,
         gpu: bool,
     ) -> None:
         self._pieces, self._events, self._folder = pieces, events, folder
-        device = "cuda" if gpu else "cpu"
-        self._scorer = JetScorer(Bundle.load(model), batch_items, device, store)
+        self._scorer = JetScorer(
+            Bundle.load(model),
+            config.batch_items,
+            "cuda" if gpu else "cpu",
+            config.store,
+            leading=leading,
+            quantities=tuple(config.weights),
+            controls=config.controls,
+        )
 
     def __call__(self, pieces: pa.Table) -> pa.Table:
         return attempt(pieces, self._score)
@@ -125,16 +136,21 @@ class _ScoreActor:
 @ray.remote
 @told
 def _combine(
-    losses: Folder, names: dict[Role, list[str]], config: Score, folder: Folder
+    losses: Folder,
+    names: dict[Role, list[str]],
+    config: Score,
+    logarithms: tuple[str, ...],
+    folder: Folder,
 ) -> dict[str, Any]:
-    """Calibrate on the whole of one sample, and write the event scores of both."""
+    """Calibrate on the whole of the samples, and write the event scores of both."""
     tables = {
         role: pa.concat_tables(
             [read_parquet((losses / role).read(n), f"{losses}/{role}/{n}") for n in names[role]]
         ).combine_chunks()
         for role in ROLES
     }
-    calibration = Calibration.fit(tables[config.complexity_fit], config)
+    fitted = tables[config.complexity_fit]
+    calibration = Calibration.fit(fitted, config, tables["background"], logarithms)
     calibration.save(folder)
     for role, table in tables.items():
         folder.write(f"{role}.parquet", table_bytes(calibration.scores(table)))

@@ -15,7 +15,7 @@ import torch.distributed
 from ray.exceptions import RayError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from raybead.config import Train
+from raybead.config import Train, smallest_batch
 from raybead.distributed.board import watched
 from raybead.distributed.session import Cluster
 from raybead.errors import TrainingError
@@ -97,7 +97,7 @@ def _workers(config: Train, items_a_worker: int, cluster: Cluster) -> tuple[int,
     use_gpu = cluster.gpus > 0 if config.use_gpu == "auto" else config.use_gpu
     if config.workers != "auto":
         return config.workers, use_gpu
-    fits = cluster.gpus if use_gpu else min(cluster.cpus, config.batch_items // items_a_worker)
+    fits = cluster.gpus if use_gpu else min(cluster.cpus, smallest_batch(config) // items_a_worker)
     return max(1, fits), use_gpu
 
 

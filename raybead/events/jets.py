@@ -17,6 +17,9 @@ from raybead.events.grooming import exclusive_subjets, soft_drop
 from raybead.events.kinematics import Array, Momenta, massless
 from raybead.events.particles import GivenJets, Particles, members_of, offsets_of
 
+_LEAST = 2
+"""Jets of an event at least: its m_jj needs them."""
+
 
 @dataclass(frozen=True)
 class FoundJets:
@@ -59,13 +62,14 @@ class Constituents:
 
 @dataclass(frozen=True)
 class JetEvents:
-    """Events with their leading jets, ``n_leading`` each, leading first."""
+    """Events with their leading jets, two at least, leading first."""
 
     particles: Particles
     """The events that passed every cut."""
-    n_leading: int
+    offsets: NDArray[np.int64]
+    """[E + 1] jets of each event"""
     momenta: Momenta
-    """[J] with J = E * n_leading"""
+    """[J]"""
     n: NDArray[np.int64]
     """[J] constituents, whatever stands for them in ``constituents``"""
     constituents: Constituents
@@ -77,13 +81,12 @@ class JetEvents:
     @property
     def mjj(self) -> Array:
         """[E] invariant mass of the two leading jets, GeV."""
-        first = self.momenta.take(np.arange(0, len(self.n), self.n_leading))
-        second = self.momenta.take(np.arange(1, len(self.n), self.n_leading))
-        return (first + second).mass
+        first = self.offsets[:-1]
+        return (self.momenta.take(first) + self.momenta.take(first + 1)).mass
 
 
 def make_jets(particles: Particles, config: Jets) -> JetEvents:
-    """Jets of events, and the events that have enough of them.
+    """Jets of events, as many as each has up to ``config.leading``, and the events that have two.
 
     Constituents take part as massless particles and are added by four-momentum (E-scheme).
     """
@@ -95,19 +98,20 @@ def make_jets(particles: Particles, config: Jets) -> JetEvents:
     order = order[real[order]]
     counts = np.bincount(found.event[order], minlength=len(particles))
     first = offsets_of(counts)[:-1]
-    enough = counts >= config.leading
+    enough = counts >= _LEAST
     hard = enough.copy()
     leading_pt = found.momenta.pt[order]
     hard[enough] &= leading_pt[first[enough]] >= config.min_leading_pt
     dropped = {
-        f"fewer than {config.leading} jets": int((~enough).sum()),
+        f"fewer than {_LEAST} jets": int((~enough).sum()),
         "leading jet too soft": int((enough & ~hard).sum()),
     }
-    kept = order[members_of(first[hard], np.full(hard.sum(), config.leading))]
+    n_kept = np.minimum(counts[hard], config.leading)
+    kept = order[members_of(first[hard], n_kept)]
     sizes = np.diff(found.offsets)[kept]
     events = JetEvents(
         particles=particles.select(hard),
-        n_leading=config.leading,
+        offsets=offsets_of(n_kept),
         momenta=found.momenta.take(kept),
         n=sizes if found.n is None else found.n[kept],
         constituents=_by_pt(particles, found.constituents, found.offsets[kept], sizes),
@@ -177,7 +181,9 @@ def _falling(pt: Array, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _groomed(events: JetEvents, config: Jets) -> JetEvents:
-    """Jets less what soft drop removes; events whose jets it leaves too small are dropped.
+    """Jets less what soft drop removes; events of whose two leading jets it leaves one too small
+    are dropped. A third or later jet that is left too small goes by itself: the event never needed
+    it, and no cut counts it.
 
     The cuts on pT and the jets' order are those from before: that is how jets are selected where
     grooming is used, and a trigger knows no other.
@@ -197,11 +203,15 @@ def _groomed(events: JetEvents, config: Jets) -> JetEvents:
     jet = np.repeat(np.arange(len(events.n)), np.diff(parts.offsets))
     sizes = np.bincount(jet[kept], minlength=len(events.n))
     parts = parts.take(np.flatnonzero(kept), offsets_of(sizes))
-    large = np.all((sizes >= config.min_constituents).reshape(-1, events.n_leading), axis=1)
-    of_jet = np.repeat(large, events.n_leading)
+    n_events, per_event = len(events.particles), np.diff(events.offsets)
+    event = np.repeat(np.arange(n_events), per_event)
+    needed = np.arange(len(event)) - events.offsets[event] < _LEAST
+    large = sizes >= config.min_constituents
+    whole = np.bincount(event[needed & ~large], minlength=n_events) == 0
+    of_jet = whole[event] & large
     return JetEvents(
-        particles=events.particles.select(large),
-        n_leading=events.n_leading,
+        particles=events.particles.select(whole),
+        offsets=offsets_of(np.bincount(event[of_jet], minlength=n_events)[whole]),
         momenta=_summed(parts.pt, parts.eta, parts.phi, parts.offsets).take(
             np.flatnonzero(of_jet)
         ),
@@ -209,7 +219,7 @@ def _groomed(events: JetEvents, config: Jets) -> JetEvents:
         constituents=parts.take(
             np.flatnonzero(np.repeat(of_jet, sizes)), offsets_of(sizes[of_jet])
         ),
-        dropped={**events.dropped, "jet groomed away": int((~large).sum())},
+        dropped={**events.dropped, "jet groomed away": int((~whole).sum())},
         btag=None if events.btag is None else events.btag[of_jet],
     )
 

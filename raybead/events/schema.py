@@ -105,7 +105,7 @@ def event_table(
         ],
         fields=list(CONSTITUENT),
     )
-    per_event = pa.array(np.arange(n + 1) * events.n_leading, pa.int32())
+    per_event = pa.array(events.offsets, pa.int32())
     per_jet = pa.ListArray.from_arrays(
         pa.array(parts.offsets, pa.int32()), inner, type=nested.value_type
     )

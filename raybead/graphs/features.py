@@ -1,14 +1,16 @@
-"""Node features of a jet's constituents.
+"""Node features: of constituents, of jets, and of events.
 
-Axes: T constituents, F features.
+Axes: T nodes, F features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from raybead.config import FeatureSet
+from raybead.config import NAMES, FeatureSet
 
 
 def node_features(
@@ -49,4 +51,37 @@ def node_features(
             columns = (pt, eta, phi, np.zeros_like(pt))
         case "p4-btag":
             columns = (pt, eta, phi, btag)
+        case "jet" | "event":
+            raise ValueError(f"features {kind!r} aren't of constituents")
     return np.stack(columns, axis=1).astype(np.float32, copy=False)
+
+
+def jet_features(kind: FeatureSet, jet: Mapping[str, NDArray]) -> NDArray[np.float32]:
+    """Features [T, F] of jets, of their own momenta: masses and energies are real ones.
+
+    Args:
+        kind: see :data:`raybead.config.NAMES`; not ``jet-axis``, which needs another axis.
+        jet: columns [T] by name, ``n``, ``btag``, ``pt``, ``eta``, ``phi``, ``mass``, ``px``,
+            ``py``, ``pz`` and ``e``; GeV and radians.
+    """
+    if kind in ("jet-axis", "event"):
+        raise ValueError(f"features {kind!r} aren't of jets")
+    names = ("mass" if name == "m" else name for name in NAMES[kind])
+    return np.stack([jet[name] for name in names], axis=1).astype(np.float32)
+
+
+def event_features(
+    met: NDArray[np.floating],
+    met_phi: NDArray[np.floating],
+    n_jets: NDArray[np.integer],
+    ht: NDArray[np.floating],
+) -> NDArray[np.float32]:
+    """Features ``event`` [T, 4] of events.
+
+    Args:
+        met: [T] missing transverse momentum, GeV.
+        met_phi: [T] its azimuth, radians.
+        n_jets: [T] jets.
+        ht: [T] sum of the jets' transverse momenta, GeV.
+    """
+    return np.stack([met, met_phi, n_jets, ht], axis=1).astype(np.float32)

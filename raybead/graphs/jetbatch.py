@@ -1,6 +1,9 @@
 """JetBatch: ragged jets, packed node after node. Complete graphs need no edge list.
 
-Axes: B jets, T nodes of all jets together, F features.
+A batch of events (``[graph] level = "event"``) is one whose jets are the events: what is said of a
+jet here is then said of the event, and its nodes are those of its leading jets one behind another.
+
+Axes: B jets, T nodes of all jets together, F features; of an event J jets with E polynomials.
 """
 
 from __future__ import annotations
@@ -30,6 +33,13 @@ class JetBatch:
     """[B] int64, constituents before any cap on nodes"""
     generator_B: Tensor | None = None
     """[B] int64 code of the generator; None where it is unknown"""
+    slot_T: Tensor | None = None
+    """[T] int64, each node's place in its item's grid, rising: of an event's, constituent i of jet
+    j has place j * nodes + i. Consecutive if None."""
+    efps_BJE: Tensor | None = None
+    """[B, J, E] float32 energy flow polynomials of the item's jets, 0 where there is none"""
+    has_jet_BJ: Tensor | None = None
+    """[B, J] bool, beside the polynomials"""
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -42,6 +52,11 @@ class JetBatch:
     @property
     def device(self) -> torch.device:
         return self.x_TF.device
+
+    @property
+    def efps_NE(self) -> Tensor | None:
+        """[N, E] polynomials of the jets that are there; None where none were asked for."""
+        return None if self.efps_BJE is None else self.efps_BJE[self.has_jet_BJ]
 
     def to(self, device: torch.device | str) -> JetBatch:
         """The batch on a device."""
@@ -59,31 +74,34 @@ class JetBatch:
         total = int(ptr[-1])
         shift = torch.repeat_interleave(self.ptr[index_B] - ptr[:-1], sizes, output_size=total)
         nodes = torch.arange(total, device=self.device) + shift
-        generator = self.generator_B
-        return JetBatch(
-            x_TF=self.x_TF[nodes],
-            ptr=ptr,
-            p4_B4=self.p4_B4[index_B],
-            event_B=self.event_B[index_B],
-            rank_B=self.rank_B[index_B],
-            n_constituents_B=self.n_constituents_B[index_B],
-            generator_B=None if generator is None else generator[index_B],
-        )
+        of_nodes = {"x_TF": self.x_TF[nodes], "slot_T": _at(self.slot_T, nodes)}
+        of_jets = {
+            name: _at(value, index_B)
+            for name, value in vars(self).items()
+            if name not in (*of_nodes, "ptr")
+        }
+        return JetBatch(ptr=ptr, **of_nodes, **of_jets)  # type: ignore[arg-type]
 
     @classmethod
     def cat(cls, parts: Sequence[JetBatch]) -> JetBatch:
-        """One batch of the jets of several, in order; all or none know their generators."""
+        """One batch of the jets of several, in order; all or none know their generators.
+
+        Raises:
+            ValueError: some have slots, or polynomials, and others don't.
+        """
         sizes = torch.cat([part.sizes_B for part in parts])
-        labels = [part.generator_B for part in parts if part.generator_B is not None]
-        return cls(
-            x_TF=torch.cat([part.x_TF for part in parts]),
-            ptr=torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]),
-            p4_B4=torch.cat([part.p4_B4 for part in parts]),
-            event_B=torch.cat([part.event_B for part in parts]),
-            rank_B=torch.cat([part.rank_B for part in parts]),
-            n_constituents_B=torch.cat([part.n_constituents_B for part in parts]),
-            generator_B=torch.cat(labels) if len(labels) == len(parts) else None,
-        )
+        columns = {
+            name: [getattr(part, name) for part in parts]
+            for name in vars(parts[0])
+            if name != "ptr"
+        }
+        whole = {}
+        for name, column in columns.items():
+            lacking = sum(x is None for x in column)
+            if name != "generator_B" and 0 < lacking < len(parts):
+                raise ValueError(f"{lacking} of {len(parts)} batches are without {name}")
+            whole[name] = None if lacking else torch.cat(column)
+        return cls(ptr=torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]), **whole)  # type: ignore
 
     def jet_of_node(self) -> Tensor:
         """[T] which jet each node belongs to."""
@@ -94,14 +112,29 @@ class JetBatch:
         """Padded features [B, width, F] and the mask [B, width] of real nodes.
 
         Args:
-            width: nodes a jet; more are cut off. The largest jet's size if not given.
+            width: nodes a jet; more are cut off. The largest jet's size if not given, or the
+                last place that is taken.
         """
+        if self.slot_T is not None:
+            return self._placed(self.slot_T, width)
         width = int(self.sizes_B.max()) if width is None else width
         slot = torch.arange(width, device=self.device)
         mask = slot < self.sizes_B[:, None]
         # An index past the end is never kept: the mask clears it.
         index = (self.ptr[:-1, None] + slot).clamp(max=max(len(self.x_TF) - 1, 0))
         return self.x_TF[index] * mask[..., None], mask
+
+    def _placed(self, slot_T: Tensor, width: int | None) -> tuple[Tensor, Tensor]:
+        width = int(slot_T.max()) + 1 if width is None else width
+        kept = slot_T < width
+        place = (self.jet_of_node() * width + slot_T)[kept]
+        grid = self.x_TF.new_zeros(len(self) * width, self.x_TF.shape[1])
+        grid = grid.index_copy(0, place, self.x_TF[kept])
+        mask = torch.zeros(len(grid), dtype=torch.bool, device=self.device)
+        mask[place] = True
+        # No size is left to be found out: of a batch of nothing it couldn't be.
+        shape = len(self), width
+        return grid.view(*shape, grid.shape[1]), mask.view(shape)
 
     def edge_index(self) -> Tensor:
         """[2, number of edges]: (neighbour, centre) of complete graphs without self-loops.
@@ -123,6 +156,10 @@ class JetBatch:
         )
         data._num_graphs = len(self)
         return data
+
+
+def _at(values: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if values is None else values[index]
 
 
 def complete_edges(ptr: Tensor) -> Tensor:

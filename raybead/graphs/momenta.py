@@ -1,7 +1,9 @@
 """The way back from node features to momenta, with gradients that stay finite.
 
 What a model gives back is any number, not a particle: momenta can come out negative or zero, and
-directions of such aren't known. Axes: N nodes, F features before scaling, S after it.
+directions of such aren't known. Nodes that are jets count as massless, too.
+
+Axes: N nodes, F features before scaling, S after it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from raybead.config import FeatureSet, Graph
+from raybead.errors import JobError
 from raybead.graphs.scaling import Scaling
 
 _LEAST = 0.01
@@ -25,7 +28,7 @@ _STEEPEST = 100.0
 
 @dataclass(frozen=True)
 class Momenta:
-    """Massless momenta of N constituents."""
+    """Massless momenta of N constituents, or of jets as nodes."""
 
     pt_N: Tensor
     """[N] transverse momentum, GeV; at least 0"""
@@ -43,12 +46,15 @@ def momenta_of(kind: FeatureSet, x_NF: Tensor, pt_power: float = 1.0) -> Momenta
     to nothing, a jet of nothing but such nodes can still be normalised, and the gradient still
     says that more pT is more. Where (pT d-eta, pT d-phi) belong to no direction within half a
     turn of the axis, the direction is cut there and has no gradient. E of ``p4``, m of
-    ``p4-cylindrical`` and the b-tag take no part. NaN stays NaN.
+    ``p4-cylindrical``, the b-tag and a jet's number of constituents take no part. NaN stays NaN.
 
     Args:
         kind: which features.
         x_NF: [N, F] unscaled.
         pt_power: that ``jet-axis`` has raised pT to.
+
+    Raises:
+        JobError: nodes that aren't particles, which have no momenta.
     """
     most = _MOST ** max(pt_power, 1.0) if kind == "jet-axis" else _MOST
     columns = x_NF.clamp(-most, most).unbind(dim=1)
@@ -70,7 +76,47 @@ def momenta_of(kind: FeatureSet, x_NF: Tensor, pt_power: float = 1.0) -> Momenta
             return Momenta(pt_N, torch.asinh(pz / pt_N), torch.atan2(py, px))
         case "cylindrical" | "p4-cylindrical" | "p4-btag":
             pt_N, eta_N, phi_N = columns[:3]
-            return Momenta(_above_zero(pt_N), eta_N.clamp(-_STEEPEST, _STEEPEST), phi_N)
+            return _of_angles(pt_N, eta_N, phi_N)
+        case "jet":
+            return _of_angles(*columns[2:])
+        case "event":
+            raise JobError("graph.features event: an event as a whole has no momenta")
+
+
+def features_of(
+    kind: FeatureSet, momenta: Momenta, btag_N: Tensor, pt_power: float = 1.0
+) -> Tensor:
+    """[N, F] unscaled node features of constituents: what :func:`momenta_of` undoes.
+
+    Args:
+        kind: which features.
+        momenta: whose azimuths come out between -pi and pi; of ``jet-axis`` less the axis's.
+        btag_N: [N] of the constituents' jets.
+        pt_power: that ``jet-axis`` raises pT to.
+
+    Raises:
+        JobError: features that constituents don't have.
+    """
+    pt_N, eta_N = momenta.pt_N, momenta.eta_N
+    phi_N = (momenta.phi_N + math.pi).remainder(2 * math.pi) - math.pi
+    px_N, py_N, pz_N = pt_N * phi_N.cos(), pt_N * phi_N.sin(), pt_N * eta_N.sinh()
+    match kind:
+        case "jet-axis":
+            weight_N = pt_N if pt_power == 1 else pt_N**pt_power
+            columns = (weight_N * eta_N, weight_N * phi_N, weight_N)
+        case "cartesian":
+            columns = (px_N, py_N, pz_N)
+        case "cylindrical":
+            columns = (pt_N, eta_N, phi_N)
+        case "p4":
+            columns = (px_N, py_N, pz_N, pt_N * eta_N.cosh())
+        case "p4-cylindrical":
+            columns = (pt_N, eta_N, phi_N, torch.zeros_like(pt_N))
+        case "p4-btag":
+            columns = (pt_N, eta_N, phi_N, btag_N)
+        case "jet" | "event":
+            raise JobError(f"graph.features {kind}: constituents don't have these")
+    return torch.stack(columns, dim=1)
 
 
 def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
@@ -86,7 +132,7 @@ def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
         x_NS: [N, S] scaled.
 
     Raises:
-        JobError: the scaling can't be undone.
+        JobError: the scaling can't be undone, or the features have no momenta.
     """
     x_NF = scaling.invert(x_NS)
     beyond_N = x_NF.isinf().any(dim=1, keepdim=True)
@@ -94,6 +140,10 @@ def unscaled_momenta(graph: Graph, scaling: Scaling, x_NS: Tensor) -> Momenta:
         within_NF = scaling.invert(x_NS.masked_fill(beyond_N, 0.0))
         x_NF = torch.where(beyond_N, x_NF.detach(), within_NF)
     return momenta_of(graph.features, x_NF, graph.pt_power)
+
+
+def _of_angles(pt_N: Tensor, eta_N: Tensor, phi_N: Tensor) -> Momenta:
+    return Momenta(_above_zero(pt_N), eta_N.clamp(-_STEEPEST, _STEEPEST), phi_N)
 
 
 def _above_zero(pt_N: Tensor, least: float = _LEAST) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from raybead.config import Graph, ScalingKind
 from raybead.errors import InputError, JobError
+from raybead.graphs.efp_scaling import EfpScaling
 from raybead.graphs.jetbatch import JetBatch
 from raybead.graphs.scaling_steps import Affine, Direction, Identity, SinCos, Step
 
@@ -32,14 +33,18 @@ class Scaling(BaseModel):
     stages: tuple[Stage, ...]
     """The first steps of all columns, then the second steps, ...; shorter chains end in ``none``.
     One step for every column that the stage before leaves."""
+    efps: EfpScaling | None = None
+    """Of the jets' energy flow polynomials, where a job asks for them"""
 
     @classmethod
-    def fit(cls, graph: Graph, x_TF: Tensor) -> Scaling:
+    def fit(cls, graph: Graph, x_TF: Tensor, efps_NE: Tensor | None = None) -> Scaling:
         """The scaling that a job asks for, fitted on nodes of training background.
 
         Args:
             graph: whose ``scaling`` says the kinds, each fitted to what the one before it leaves.
             x_TF: [T, F] unscaled features.
+            efps_NE: :attr:`JetBatch.efps_NE` of the same items, where ``graph.efps`` asks for
+                them.
 
         Raises:
             InputError: there are no nodes, or values that can't be scaled.
@@ -48,6 +53,8 @@ class Scaling(BaseModel):
         from raybead.graphs.scaling_fit import fit_step
 
         _refuse_unfit(graph, x_TF)
+        if (graph.efps is None) != (efps_NE is None):
+            raise ValueError("graph.efps and the polynomials to fit on come together")
         x_TS = x_TF.detach().cpu().double()
         chains = [graph.chain(name) for name in graph.columns]
         stages: list[Stage] = []
@@ -65,7 +72,10 @@ class Scaling(BaseModel):
                 chains = [c for c, n in zip(chains, twice, strict=True) for _ in range(n)]
             stages.append(stage)
         return cls(
-            columns=graph.columns, scaled_columns=graph.scaled_columns, stages=tuple(stages)
+            columns=graph.columns,
+            scaled_columns=graph.scaled_columns,
+            stages=tuple(stages),
+            efps=None if efps_NE is None else EfpScaling.fit(efps_NE),
         )
 
     @property
@@ -74,8 +84,17 @@ class Scaling(BaseModel):
         return not any(isinstance(step, Direction) for stage in self.stages for step in stage)
 
     def apply(self, batch: JetBatch) -> JetBatch:
-        """The batch with scaled features."""
-        return replace(batch, x_TF=self.scaled(batch.x_TF))
+        """The batch with scaled features, and polynomials, which stay 0 of jets that aren't there.
+
+        Raises:
+            ValueError: only one of both, scaling and batch, has polynomials.
+        """
+        efps_BJE, has_jet_BJ = batch.efps_BJE, batch.has_jet_BJ
+        if (self.efps is None) != (efps_BJE is None):
+            raise ValueError("a scaling with polynomials and a batch with them come together")
+        if self.efps is not None and efps_BJE is not None and has_jet_BJ is not None:
+            efps_BJE = self.efps.scaled(efps_BJE) * has_jet_BJ[..., None]
+        return replace(batch, x_TF=self.scaled(batch.x_TF), efps_BJE=efps_BJE)
 
     def scaled(self, x_TF: Tensor) -> Tensor:
         """Scaled features [T, S], of x's type."""
@@ -177,10 +196,10 @@ def _is_l2(step: Step) -> bool:
 
 def _refuse_unfit(graph: Graph, x_TF: Tensor) -> None:
     if len(x_TF) == 0:
-        raise InputError("training background has no constituents to fit graph.scaling on")
+        raise InputError(f"training background has no {graph.node}s to fit graph.scaling on")
     for name, x_T in zip(graph.columns, x_TF.unbind(1), strict=True):
         bad = int((~x_T.isfinite()).sum())
         if bad:
             raise InputError(
-                f"{name} of {bad} constituents of training background isn't a finite number"
+                f"{name} of {bad} {graph.node}s of training background isn't a finite number"
             )

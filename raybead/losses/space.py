@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from raybead.config import Graph
 from raybead.graphs import JetBatch, Momenta, Scaling, unscaled_momenta
@@ -14,6 +14,10 @@ from raybead.models import EmdBundle, Output, at_least_single
 
 Term = Callable[[Output, JetBatch], Tensor]
 """[B] losses of the jets of a batch."""
+Penalty = Callable[[nn.Module], Tensor]
+"""[] of a model's weights."""
+Views = Callable[[JetBatch], list[JetBatch]]
+"""Altered views of the jets of a scaled batch."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from raybead.models.bundle import Bundle, Recipe
 from raybead.models.edgeconv import AllPairsEdgeConv, all_pairs_edgeconv
 from raybead.models.emd_bundle import WEIGHTS, EmdBundle
 from raybead.models.emd_network import EmdNetwork
+from raybead.models.inputs import Inputs
 from raybead.models.jet_bottleneck import JetBottleneck
 from raybead.models.meta_layer import MetaLayerAutoencoder
 from raybead.models.node_bottleneck import NodeBottleneck
@@ -16,6 +17,7 @@ __all__ = [
     "Bundle",
     "EmdBundle",
     "EmdNetwork",
+    "Inputs",
     "JetBottleneck",
     "MetaLayerAutoencoder",
     "NodeBottleneck",

@@ -16,11 +16,19 @@ class TeamBatchNorm(nn.BatchNorm1d):
     on GPUs (``SyncBatchNorm`` knows GPUs only). Weights are those of ``BatchNorm1d``.
     """
 
-    def forward(self, x_TF: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, x_TF: Tensor, counted_N: Tensor | None = None
+    ) -> Tensor:
+        """[T, F]
+
+        Args:
+            x_TF: [T, F].
+            counted_N: rows that statistics are of, where not of all.
+        """
         if not self.training:
             return super().forward(x_TF)
-        precise = x_TF.double()
-        count = precise.new_full((1,), len(x_TF))
+        precise = (x_TF if counted_N is None else x_TF[counted_N]).double()
+        count = precise.new_full((1,), len(precise))
         sums = torch.cat([precise.sum(dim=0), precise.square().sum(dim=0), count])
         sums = over_team(sums)
         first, second, n = sums.split([x_TF.shape[1], x_TF.shape[1], 1])

@@ -23,6 +23,7 @@ from raybead.errors import RunError
 from raybead.graphs import Scaling
 from raybead.models.build import build_model
 from raybead.models.emd_bundle import DESCRIPTION, WEIGHTS, EmdBundle
+from raybead.models.inputs import Inputs
 from raybead.storage import Folder
 
 EMD = "emd"
@@ -40,7 +41,7 @@ class Recipe(BaseModel):
 
     def build(self) -> nn.Module:
         """The model with fresh weights."""
-        return build_model(self.model, len(self.graph.scaled_columns))
+        return build_model(self.model, Inputs.of(self.graph))
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,11 @@ class Bundle:
             bundle = cls(recipe, scaling, weights, raw["summary"], emd)
         except (KeyError, ValidationError, SafetensorError) as error:
             raise RunError(f"{folder}: not a whole model bundle: {error}") from None
-        if (scaling.columns, scaling.scaled_columns) != (
-            recipe.graph.columns,
-            recipe.graph.scaled_columns,
+        graph = recipe.graph
+        if (scaling.columns, scaling.scaled_columns, scaling.efps is None) != (
+            graph.columns,
+            graph.scaled_columns,
+            graph.efps is None,
         ):
             raise RunError(f"{folder}: not a whole model bundle: its scaling is of other features")
         return bundle

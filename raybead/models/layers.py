@@ -16,22 +16,12 @@ from raybead.config import Autoencoder
 from raybead.graphs import complete_edges
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.edgeconv import AllPairsEdgeConv
+from raybead.models.mlp import Dropout, mlp
 from raybead.models.neighbours import nearest_neighbours
+from raybead.models.transformer import TransformerBlock
 
 EDGES = 1 << 20
 """Edges that attention has in memory at a time, or one jet's where that is more."""
-
-
-def mlp(widths: Sequence[int], *, last_relu: bool, norm: str = "none") -> nn.Sequential:
-    """Linear layers from width to width, ReLU between, and batch norm after each if wanted."""
-    layers: list[nn.Module] = []
-    for place, (inside, outside) in enumerate(pairwise(widths), start=2):
-        layers.append(nn.Linear(inside, outside))
-        if last_relu or place < len(widths):
-            layers.append(nn.ReLU())
-            if norm == "batch":
-                layers.append(TeamBatchNorm(outside))
-    return nn.Sequential(*layers)
 
 
 class NodeLayer(nn.Module):
@@ -43,7 +33,7 @@ class NodeLayer(nn.Module):
         super().__init__()
         self.nn = mlp((inside, *widths), last_relu=last_relu, norm=config.norm)
 
-    def forward(self, x_TI: Tensor, _ptr: Tensor) -> Tensor:
+    def forward(self, x_TI: Tensor, _ptr: Tensor, _keys_T: Tensor | None = None) -> Tensor:
         return self.nn(x_TI)
 
 
@@ -62,7 +52,7 @@ class PairLayer(nn.Module):
             norm=config.norm,
         )
 
-    def forward(self, x_TI: Tensor, ptr: Tensor) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor, _keys_T: Tensor | None = None) -> Tensor:
         return self.conv(x_TI, ptr)
 
 
@@ -79,7 +69,7 @@ class DynamicLayer(nn.Module):
         network = mlp((2 * inside, *widths), last_relu=last_relu, norm=config.norm)
         self.conv = EdgeConv(network, aggr=config.aggregation)
 
-    def forward(self, x_TI: Tensor, ptr: Tensor) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor, _keys_T: Tensor | None = None) -> Tensor:
         return self.conv(x_TI, nearest_neighbours(x_TI.detach(), ptr, self.neighbours))
 
 
@@ -108,7 +98,7 @@ class AttentionLayer(nn.Module):
         after = [mlp(widths, last_relu=last_relu, norm=config.norm)] if more else []
         self.rest = nn.Sequential(*between, *norm, *after)
 
-    def forward(self, x_TI: Tensor, ptr: Tensor) -> Tensor:
+    def forward(self, x_TI: Tensor, ptr: Tensor, _keys_T: Tensor | None = None) -> Tensor:
         groups = _groups(ptr)
         if len(groups) < 2:
             return self.rest(self.conv(x_TI, complete_edges(ptr)))
@@ -116,6 +106,30 @@ class AttentionLayer(nn.Module):
             self.conv(x_TI[part[0] : part[-1]], complete_edges(part - part[0])) for part in groups
         ]
         return self.rest(torch.cat(parts))
+
+
+class BlockLayer(nn.Module):
+    """A transformer's block, as wide as the wider of what comes in and what the layer ends in.
+
+    A linear layer leads to that width, or from it; a ReLU follows only where it leads from it, so
+    that sums of residuals go on whole. The MLP's widths but the last are the feed-forward
+    network's hidden ones, or one of four times the block's where there are none.
+    """
+
+    def __init__(
+        self, config: Autoencoder, inside: int, widths: Sequence[int], last_relu: bool
+    ) -> None:
+        super().__init__()
+        *hidden, outside = widths
+        width = max(inside, outside)
+        self.widen = nn.Linear(inside, width) if inside < width else nn.Identity()
+        self.block = TransformerBlock(width, hidden or [4 * width], config.heads, config.dropout)
+        self.narrow: nn.Module = nn.Identity()
+        if outside < width:
+            self.narrow = mlp((width, outside), last_relu=last_relu)
+
+    def forward(self, x_TI: Tensor, ptr: Tensor, keys_T: Tensor | None = None) -> Tensor:
+        return self.narrow(self.block(self.widen(x_TI), ptr, keys_T))
 
 
 def _groups(ptr: Tensor) -> list[Tensor]:
@@ -144,7 +158,7 @@ def graph_layer(
         last_relu: whether a ReLU follows the last, too.
 
     Returns:
-        A module of (x_TI, ptr) to x_TO.
+        A module of (x_TI, ptr, keys_T) to x_TO; keys say whose the nodes are, for dropout.
     """
     match config.layer:
         case "edgeconv":
@@ -153,12 +167,14 @@ def graph_layer(
             return DynamicLayer(config, inside, widths, last_relu)
         case "gatv2" | "transformer":
             return AttentionLayer(config, inside, widths, last_relu)
+        case "transformer-block":
+            return BlockLayer(config, inside, widths, last_relu)
         case _:
             return NodeLayer(config, inside, widths, last_relu)
 
 
 class Stack(nn.Module):
-    """Layers one after another."""
+    """Layers one after another, with dropout behind those that end in a ReLU, and in blocks."""
 
     def __init__(
         self,
@@ -167,15 +183,31 @@ class Stack(nn.Module):
         layers: Sequence[Sequence[int]],
         *,
         last_relu: bool,
+        last_dropout: bool = True,
     ) -> None:
+        """Build the layers.
+
+        Args:
+            config: kind and options.
+            inside: features that come in.
+            layers: widths of each one's MLP.
+            last_relu: whether a ReLU follows the last layer, too.
+            last_dropout: whether dropout does; not on what is a latent or a reconstruction.
+        """
         super().__init__()
         into = [inside, *(widths[-1] for widths in layers)]
         self.layers = nn.ModuleList(
             graph_layer(config, start, widths, last_relu=last_relu or place < len(layers) - 1)
             for place, (start, widths) in enumerate(zip(into, layers, strict=False))
         )
+        # A block's residuals would lose whole sums.
+        rate = 0.0 if config.layer == "transformer-block" else config.dropout
+        self.dropout = Dropout(rate)
+        self.last_dropout = last_dropout
 
-    def forward(self, x_TF: Tensor, ptr: Tensor) -> Tensor:
-        for layer in self.layers:
-            x_TF = layer(x_TF, ptr)
+    def forward(self, x_TF: Tensor, ptr: Tensor, keys_T: Tensor | None = None) -> Tensor:
+        for place, layer in enumerate(self.layers, start=1):
+            x_TF = layer(x_TF, ptr, keys_T)
+            if self.last_dropout or place < len(self.layers):
+                x_TF = self.dropout(x_TF, keys_T)
         return x_TF

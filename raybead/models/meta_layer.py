@@ -20,8 +20,9 @@ from raybead.config import MetaLayerModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.edgeconv import all_pairs_edgeconv
+from raybead.models.inputs import Inputs
 from raybead.models.jet_bottleneck import pooled
-from raybead.models.layers import mlp
+from raybead.models.mlp import mlp
 from raybead.models.output import Output
 
 
@@ -51,8 +52,9 @@ class EdgeMean(nn.Module):
 class MetaLayerAutoencoder(nn.Module):
     """A latent for every node and a global vector for the jet."""
 
-    def __init__(self, config: MetaLayerModel, features: int) -> None:
+    def __init__(self, config: MetaLayerModel, inputs: Inputs) -> None:
         super().__init__()
+        features = inputs.features
         hidden, latent, wide = config.hidden, config.latent, config.global_latent
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         self.edges_in = EdgeMean(features, 0, hidden)

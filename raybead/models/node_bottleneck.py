@@ -13,8 +13,10 @@ from torch import nn
 from raybead.config import NodeBottleneckModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
-from raybead.models.latent import GaussianLatent, Latent
-from raybead.models.layers import Stack, mlp
+from raybead.models.inputs import Inputs
+from raybead.models.latent import Latent, build_posterior
+from raybead.models.layers import Stack
+from raybead.models.mlp import mlp
 from raybead.models.noise import keys_of_nodes
 from raybead.models.output import Output
 
@@ -22,41 +24,52 @@ from raybead.models.output import Output
 class NodeBottleneck(nn.Module):
     """Layers down to a latent a node, and others back up to its features."""
 
-    def __init__(self, config: NodeBottleneckModel, features: int) -> None:
+    def __init__(self, config: NodeBottleneckModel, inputs: Inputs) -> None:
         super().__init__()
+        features = inputs.features
         self.norm = TeamBatchNorm(features) if config.input_norm == "batch" else nn.Identity()
         inside = (features, *config.embedding)[-1]
         *before, last = config.encoder
-        if config.variational:
+        if config.posterior != "point":
             self.encoder = Stack(config, inside, config.encoder, last_relu=True)
-            self.posterior = GaussianLatent(last[-1], config.latent)
+            self.posterior = build_posterior(config, last[-1])
         else:
             to_latent = (*before, (*last, config.latent))
-            self.encoder = Stack(config, inside, to_latent, last_relu=config.latent_relu)
+            self.encoder = Stack(
+                config, inside, to_latent, last_relu=config.latent_relu, last_dropout=False
+            )
             self.posterior = None
         *first, end = config.decoder or mirrored(inside, config.encoder)
         embedded = bool(config.embedding)
         to_inside = (*first, (*end, inside))
-        self.decoder = Stack(config, config.latent, to_inside, last_relu=embedded)
-        self.embed, self.unembed = nn.Identity(), nn.Identity()
+        self.decoder = Stack(
+            config, config.latent, to_inside, last_relu=embedded, last_dropout=embedded
+        )
+        self.embed, self.unembed = mlp((), last_relu=False), mlp((), last_relu=False)
         if embedded:
             there, back = (features, *config.embedding), (*config.embedding[::-1], features)
-            self.embed = mlp(there, last_relu=True, norm=config.norm)
-            self.unembed = mlp(back, last_relu=False, norm=config.norm)
+            shared = {"norm": config.norm, "dropout": config.dropout}
+            self.embed = mlp(there, last_relu=True, **shared)
+            self.unembed = mlp(back, last_relu=False, **shared)
+        self.drops = config.dropout > 0
 
     def forward(self, batch: JetBatch) -> Output:
-        nodes_TI = self.encoder(self.embed(self.norm(batch.x_TF)), batch.ptr)
+        keys_T = keys_of_nodes(batch) if self.drops and self.training else None
+        embedded_TI = self.embed(self.norm(batch.x_TF), keys_T)
+        nodes_TI = self.encoder(embedded_TI, batch.ptr, keys_T)
         latent = Latent(nodes_TI)
         if self.posterior is not None:
             latent = self.posterior(nodes_TI, keys_of_nodes(batch))
+        decoded_TI = self.decoder(latent.z_NZ, batch.ptr, keys_T)
         return Output(
-            reconstruction_NF=self.unembed(self.decoder(latent.z_NZ, batch.ptr)),
+            reconstruction_NF=self.unembed(decoded_TI, keys_T),
             target_NF=batch.x_TF,
             ptr=batch.ptr,
             latent=latent.z_NZ,
             latent_ptr=batch.ptr,
             mu=latent.mu_NZ,
             log_variance=latent.log_variance_NZ,
+            concentration=latent.concentration_NZ,
         )
 
 

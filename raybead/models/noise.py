@@ -1,54 +1,19 @@
-"""Noise that belongs to a jet, or to one of its nodes, wherever in a batch it lies.
+"""Noise that belongs to a jet, for what models draw: see :mod:`raybead.graphs.noise`."""
 
-A worker has a slice of a batch: noise in the order of the slice would depend on the number of
-workers. Here each number follows from a salt, which all workers draw alike, and from whose it is.
+from raybead.graphs.noise import (
+    kept,
+    keys_of_jets,
+    keys_of_nodes,
+    keys_of_parts,
+    normal_noise,
+    uniform_noise,
+)
 
-Axes: B jets, N jets or nodes, Z numbers each.
-"""
-
-from __future__ import annotations
-
-import math
-
-import torch
-from torch import Tensor
-
-from raybead.graphs import JetBatch
-
-_ODD = (-7046029254386353131, -4658895280553007687, -7723592293110705685)
-"""The constants of splitmix64 (doi:10.1145/2714064.2660195), as signed integers."""
-_MANTISSA = 53
-
-
-def keys_of_jets(batch: JetBatch) -> Tensor:
-    """[B] a number for each jet of a sample."""
-    return batch.event_B * 64 + batch.rank_B
-
-
-def keys_of_nodes(batch: JetBatch) -> Tensor:
-    """[T] a number for each node of a sample's jets."""
-    jet_T = batch.jet_of_node()
-    place_T = torch.arange(len(jet_T), device=jet_T.device) - batch.ptr[jet_T]
-    return _mixed(keys_of_jets(batch)[jet_T]) + place_T
-
-
-def normal_noise(keys_N: Tensor, width: int, like: Tensor) -> Tensor:
-    """[N, width] independent standard normal numbers, of the type of ``like``.
-
-    Every call draws its salt from torch's generator: the same after the same seed.
-    """
-    salt = int(torch.randint(2**62, ()))
-    place_Z = torch.arange(2 * width, device=keys_N.device)
-    bits = _mixed(_mixed(keys_N + salt)[:, None] + place_Z)
-    # Above 0, since a logarithm is taken (Box and Muller, doi:10.1214/aoms/1177706645).
-    uniform = ((bits >> (64 - _MANTISSA)) & (2**_MANTISSA - 1)).double() + 0.5
-    first, second = (uniform / 2**_MANTISSA).chunk(2, dim=1)
-    return ((-2 * first.log()).sqrt() * (2 * math.pi * second).cos()).to(like.dtype)
-
-
-def _mixed(x: Tensor) -> Tensor:
-    """splitmix64's output of a state; int64 arithmetic wraps round."""
-    x = x * _ODD[0]
-    for shift, odd in ((30, _ODD[1]), (27, _ODD[2])):
-        x = (x ^ ((x >> shift) & ((1 << (64 - shift)) - 1))) * odd
-    return x ^ ((x >> 31) & ((1 << 33) - 1))
+__all__ = [
+    "kept",
+    "keys_of_jets",
+    "keys_of_nodes",
+    "keys_of_parts",
+    "normal_noise",
+    "uniform_noise",
+]

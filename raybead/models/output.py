@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,47 @@ class Output:
     """As latent: mean of a variational model's posterior"""
     log_variance: Tensor | None = None
     """As latent: log variance of that posterior"""
+    concentration: Tensor | None = None
+    """As latent: of a Dirichlet posterior, whose shares the latent then is"""
+    z0: Tensor | None = None
+    """[B, Z] what a flow made the latent of"""
+    log_det_B: Tensor | None = None
+    """[B] log-determinant of the flow's Jacobian at z0"""
+    views: tuple[Output, ...] = ()
+    """What the model made of altered views of the same items, where a loss asks for them"""
+
+    def split(self, items: Sequence[int]) -> list[Output]:
+        """One output for each so many items of a batch, in order; views aren't kept."""
+        found: list[Output] = []
+        first = 0
+        for n in items:
+            last = first + n
+            nodes, latents = (
+                slice(int(ptr[first]), int(ptr[last])) if ptr is not None else slice(first, last)
+                for ptr in (self.ptr, self.latent_ptr)
+            )
+            found.append(
+                Output(
+                    reconstruction_NF=self.reconstruction_NF[nodes],
+                    target_NF=self.target_NF[nodes],
+                    ptr=self.ptr[first : last + 1] - self.ptr[first],
+                    latent=self.latent[latents],
+                    latent_ptr=None
+                    if self.latent_ptr is None
+                    else self.latent_ptr[first : last + 1] - self.latent_ptr[first],
+                    mu=_of(self.mu, latents),
+                    log_variance=_of(self.log_variance, latents),
+                    concentration=_of(self.concentration, latents),
+                    z0=_of(self.z0, latents),
+                    log_det_B=_of(self.log_det_B, slice(first, last)),
+                )
+            )
+            first = last
+        return found
+
+
+def _of(values: Tensor | None, part: slice) -> Tensor | None:
+    return None if values is None else values[part]
 
 
 def at_least_single(x: Tensor) -> Tensor:

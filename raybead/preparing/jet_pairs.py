@@ -100,20 +100,22 @@ def pool_of(events: Folder, config: Emd, seed: int) -> JetPool:
     side[order[:n_validation]] = 1
     side[order[n_validation : n_validation + n_test]] = 2
     pt, eta, phi = (np.concatenate([part[x] for part in parts]) for x in range(3))
-    counts = np.concatenate([part[3] for part in parts])
-    return JetPool(pt, eta, phi, offsets_of(counts), np.repeat(side, len(counts) // wanted))
+    counts, of_event = (np.concatenate([part[x] for part in parts]) for x in (3, 4))
+    return JetPool(pt, eta, phi, offsets_of(counts), np.repeat(side, of_event))
 
 
 def _constituents(table: pa.Table, most: int) -> tuple[NDArray[Any], ...]:
-    """pt, eta, phi [T] of the leading constituents of all jets, and their numbers [J]."""
+    """pt, eta, phi [T] of the leading constituents of all jets, their numbers [J], and those of
+    the events' jets [E]."""
     column = table.column("constituents").combine_chunks()
-    inner = (column.chunk(0) if isinstance(column, pa.ChunkedArray) else column).flatten()
+    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    inner = column.flatten()
     sizes = np.diff(inner.offsets.to_numpy())
     kept = np.minimum(sizes, most)
     picked = members_of(offsets_of(sizes)[:-1], kept)
     parts = inner.flatten()
     found = [parts.field(x).to_numpy(zero_copy_only=False)[picked] for x in ("pt", "eta", "phi")]
-    return (*found, kept)
+    return (*found, kept, np.diff(column.offsets.to_numpy()))
 
 
 def files_of(config: Emd) -> list[str]:

@@ -1,30 +1,36 @@
-"""From jets' losses to event scores: what is fitted, kept, and done again to new events.
+"""From items' losses to event scores: what is fitted, kept, and done again to new events.
 
 The controls go through the same treatment, so what is compared is the loss alone.
-Axes: E events, J jets of an event.
+Axes: E events, J items of an event: its jets, or itself where models take events whole.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from raybead.config import Combination, Score
+from raybead.config import FLOW_LIKELIHOOD, Combination, Score
 from raybead.errors import RunError
 from raybead.scoring.combine import combine
 from raybead.scoring.complexity import Complexity
-from raybead.scoring.scored import SCORED
+from raybead.scoring.items import ItemScore
+from raybead.scoring.places import leading_of, placed
+from raybead.scoring.scored import CONTROLS, SCORE, SCORED
 from raybead.storage import Folder
+
+Array = NDArray[np.float64]
 
 CALIBRATION = "calibration.json"
 
 
 class Calibration(BaseModel):
-    """The way from jets' losses and controls to event scores. Truth plays no part in it.
+    """The way from items' losses and controls to event scores. Truth plays no part in it.
 
     With a bundle it scores new events: :class:`raybead.scoring.EventScorer`.
     """
@@ -38,36 +44,84 @@ class Calibration(BaseModel):
     fitted_on: Literal["search", "background"]
     """Sample that complexity was fitted on, the whole of it."""
     jets: int
-    """Jets of that sample."""
+    """Items of that sample."""
+    leading: int = 2
+    """Jets an event at most."""
+    item: ItemScore = ItemScore()
 
     @classmethod
-    def fit(cls, losses: pa.Table, config: Score) -> Calibration:
-        """Fitted on the rows of jet losses of the sample that ``config.complexity_fit`` names."""
-        n_EJ = _per_jet(losses, "n")
+    def fit(
+        cls,
+        losses: pa.Table,
+        config: Score,
+        background: pa.Table | None = None,
+        logarithms: Collection[str] = (FLOW_LIKELIHOOD,),
+    ) -> Calibration:
+        """What a job asks for.
+
+        Args:
+            losses: rows of losses of the sample that ``config.complexity_fit`` names.
+            config: the job's.
+            background: those of the background sample, if they are others.
+            logarithms: quantities that are logarithms themselves: see
+                :func:`raybead.config.logarithms_of`.
+
+        Raises:
+            RunError: the background sample doesn't allow it.
+        """
+        item = ItemScore.fit(losses if background is None else background, config, logarithms)
+        losses = item.with_distances(losses)
+        n_EJ = placed(losses, "n", of_items=True)
+        real_EJ = ~np.isnan(n_EJ)
+        fit = Complexity.of_logarithms if item.is_logarithm else Complexity.fit
+        values_EJ = item.values(losses)
+        complexity = {SCORE: fit(config.complexity, values_EJ[real_EJ], n_EJ[real_EJ])}
+        jets = int(np.count_nonzero(real_EJ))
+        for name, control in CONTROLS.items() if config.controls else ():
+            kind = config.complexity if control.less_complexity else "none"
+            n_EJ = placed(losses, "n", of_items=control.of_items)
+            real_EJ = ~np.isnan(n_EJ)
+            odd_EJ = control.anomaly(placed(losses, control.quantity, of_items=control.of_items))
+            complexity[name] = Complexity.fit(kind, odd_EJ[real_EJ], n_EJ[real_EJ])
         return cls(
             combine=config.combine,
-            complexity={
-                name: Complexity.fit(
-                    config.complexity if scored.less_complexity else "none",
-                    scored.anomaly(_per_jet(losses, scored.quantity)).ravel(),
-                    n_EJ.ravel(),
-                )
-                for name, scored in SCORED.items()
-            },
+            complexity=complexity,
             fitted_on=config.complexity_fit,
-            jets=n_EJ.size,
+            jets=jets,
+            leading=leading_of(losses),
+            item=item,
         )
 
-    def scores(self, losses: pa.Table) -> pa.Table:
-        """Rows of jet losses with the event scores added; the rows' order is kept.
+    @property
+    def controls(self) -> bool:
+        """Whether controls are scored, too."""
+        return self.complexity.keys() == set(SCORED)
 
-        The jets' masses are called ``mj1``, ``mj2``, ... there.
+    def scores(self, losses: pa.Table) -> pa.Table:
+        """Rows of losses with the event scores added; the rows' order is kept.
+
+        The jets' masses are called ``mj1``, ``mj2``, ... there; latents have become distances.
+        The score of a quantity that is a logarithm stays one, whatever combines the jets.
         """
-        n_EJ = _per_jet(losses, "n")
-        for name, scored in SCORED.items():
-            odd_EJ = scored.anomaly(_per_jet(losses, scored.quantity))
+        losses = self.item.with_distances(losses)
+        n_EJ = placed(losses, "n", of_items=True)
+        complexity, values_EJ = self.complexity[SCORE], self.item.values(losses)
+        remove = complexity.less_expected if self.item.is_logarithm else complexity.remove
+        found = {
+            SCORE: combine(
+                self.combine,
+                remove(values_EJ, n_EJ),
+                ~np.isnan(n_EJ),
+                logarithm=self.item.is_logarithm,
+            )
+        }
+        for name, control in CONTROLS.items() if self.controls else ():
+            n_EJ = placed(losses, "n", of_items=control.of_items)
+            odd_EJ = control.anomaly(placed(losses, control.quantity, of_items=control.of_items))
             log_EJ = self.complexity[name].remove(odd_EJ, n_EJ)
-            losses = losses.append_column(name, pa.array(combine(self.combine, log_EJ)))
+            found[name] = combine(self.combine, log_EJ, ~np.isnan(n_EJ))
+        for name, score_E in found.items():
+            losses = losses.append_column(name, pa.array(score_E))
         return losses.rename_columns([re.sub(r"^m_j", "mj", c) for c in losses.column_names])
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,13 +159,6 @@ class Calibration(BaseModel):
     @field_validator("complexity")
     @classmethod
     def _of_every_score(cls, complexity: dict[str, Complexity]) -> dict[str, Complexity]:
-        if complexity.keys() != SCORED.keys():
+        if complexity.keys() not in ({SCORE}, set(SCORED)):
             raise ValueError(f"of {sorted(complexity)}, not of {sorted(SCORED)}")
         return complexity
-
-
-def _per_jet(losses: pa.Table, quantity: str) -> np.ndarray:
-    """[E, J]"""
-    ranks = [name.removeprefix(f"{quantity}_j") for name in losses.column_names]
-    jets = sorted(int(rank) for rank in ranks if rank.isdecimal())
-    return np.stack([losses.column(f"{quantity}_j{jet}").to_numpy() for jet in jets], axis=1)

@@ -16,6 +16,7 @@ from scipy.interpolate import CubicSpline
 from raybead.config import ComplexityKind
 
 Array = NDArray[np.float64]
+Numbers = NDArray[np.integer] | NDArray[np.float64]
 
 KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 """Quantiles of log multiplicity that a spline of five knots has them at (Harrell, Regression
@@ -39,7 +40,7 @@ class Complexity(BaseModel):
     """Of a natural cubic spline in log n, which goes on straight beyond the outermost."""
 
     @classmethod
-    def fit(cls, kind: ComplexityKind, loss: Array, n: NDArray[np.integer]) -> Complexity:
+    def fit(cls, kind: ComplexityKind, loss: Array, n: Numbers) -> Complexity:
         """Least squares of log loss over jets. No truth takes part.
 
         Fewer distinct multiplicities than coefficients determine a simpler function only.
@@ -51,25 +52,32 @@ class Complexity(BaseModel):
         """
         # A loss of nothing has no logarithm, and would tear the fit towards it.
         loss, n = loss[loss > 0], n[loss > 0]
-        if len(loss) == 0:
+        floor = floor_of(loss)
+        return cls.of_logarithms(kind, log_of(loss, floor), n).model_copy(update={"floor": floor})
+
+    @classmethod
+    def of_logarithms(cls, kind: ComplexityKind, log_loss: Array, n: Numbers) -> Complexity:
+        """The same of log losses [B], which have no floor; of those that are finite."""
+        log_loss, n = log_loss[np.isfinite(log_loss)], n[np.isfinite(log_loss)]
+        if kind == "none" or len(log_loss) == 0:
             return cls()
-        floor = 1e-6 * float(np.median(loss))
-        if kind == "none":
-            return cls(floor=floor)
-        log_n, log_loss = np.log(n), log_of(loss, floor)
+        log_n = np.log(n)
         if kind == "spline":
             knots = np.unique(np.quantile(log_n, KNOTS, method="inverted_cdf"))
             values = _regressed(knots, log_n, log_loss)
-            return cls(kind=kind, coefficients=_floats(values), knots=_floats(knots), floor=floor)
+            return cls(kind=kind, coefficients=_floats(values), knots=_floats(knots))
         centre = float(log_n.mean())
         order = min(2, len(np.unique(n)) - 1)
         fit = np.polynomial.Polynomial.fit(log_n - centre, log_loss, order, domain=[-1, 1])
         values = np.asarray(fit.coef, dtype=np.float64)
-        return cls(kind=kind, coefficients=_floats(values), centre=centre, floor=floor)
+        return cls(kind=kind, coefficients=_floats(values), centre=centre)
 
-    def remove(self, loss: Array, n: NDArray[np.integer]) -> Array:
+    def remove(self, loss: Array, n: Numbers) -> Array:
         """Log loss less its expectation, in the shape that ``loss`` and ``n`` share."""
-        log_loss = log_of(loss, self.floor)
+        return self.less_expected(log_of(loss, self.floor), n)
+
+    def less_expected(self, log_loss: Array, n: Numbers) -> Array:
+        """The same of log losses."""
         match self.kind:
             case "none":
                 return log_loss
@@ -92,6 +100,11 @@ class Complexity(BaseModel):
         if any(high <= low for low, high in zip(self.knots, self.knots[1:], strict=False)):
             raise ValueError("knots must run upwards")
         return self
+
+
+def floor_of(loss: Array) -> float:
+    """A millionth of the median of positive losses [B]; 0 of none."""
+    return 1e-6 * float(np.median(loss)) if len(loss) else 0.0
 
 
 def log_of(loss: Array, floor: float = 0.0) -> Array:

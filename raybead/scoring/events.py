@@ -15,7 +15,7 @@ class EventScorer:
     Args:
         bundle: of the model, as ``Bundle.load(run / "model")``.
         calibration: as ``Calibration.load(run / "model")``, of the last scoring.
-        batch_items: jets that the model takes at once.
+        batch_items: items that the model takes at once.
         device: that it runs on.
     """
 
@@ -27,12 +27,22 @@ class EventScorer:
         device: str = "cpu",
     ) -> None:
         self.calibration = calibration
-        self.jets = JetScorer(bundle, batch_items, device)
+        self.jets = JetScorer(
+            bundle,
+            batch_items,
+            device,
+            leading=calibration.leading,
+            quantities=calibration.item.quantities,
+            controls=calibration.controls,
+        )
 
     def table(self, events: pa.Table) -> pa.Table:
         """Rows of event scores for event rows, in their order.
 
         Args:
             events: with :data:`raybead.scoring.EVENT_COLUMNS`.
+
+        Raises:
+            InputError: an event has more jets than those that were scored had.
         """
         return self.calibration.scores(self.jets.table(events))

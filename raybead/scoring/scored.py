@@ -27,16 +27,18 @@ class Scored:
     low_is_odd: bool = False
     """Then exp(-x) is taken for x. Its logarithm is -x, so that ``sum-log`` adds the -x."""
     less_complexity: bool = True
+    of_items: bool = False
+    """Whether models of whole events leave one an event."""
 
     def anomaly(self, values: Array) -> Array:
         """Values turned so that higher is odder; 0 or above."""
         return np.exp(-values) if self.low_is_odd else values
 
 
-SCORED: Mapping[str, Scored] = {
-    "score": Scored("loss"),
+SCORE = "score"
+CONTROLS: Mapping[str, Scored] = {
     # The loss itself, of a model that gives back the mean whatever it sees.
-    "control_constant": Scored("constant"),
+    "control_constant": Scored("constant", of_items=True),
     "control_width": Scored("width"),
     "control_moment": Scored("moment"),
     "control_mass": Scored("m"),
@@ -45,4 +47,6 @@ SCORED: Mapping[str, Scored] = {
     # Many constituents count as odd because a loss from which nothing is removed grows with them.
     "control_multiplicity": Scored("n", less_complexity=False),
 }
-"""Event scores by the name of their column: the model's, then the controls."""
+"""What takes no learning, by the name of its event score's column."""
+SCORED: tuple[str, ...] = (SCORE, *CONTROLS)
+"""Columns of event scores: the model's, then the controls'."""

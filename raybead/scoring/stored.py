@@ -1,7 +1,7 @@
-"""Latents and reconstructions of jets as columns, a jet of an event each.
+"""Latents and reconstructions of items as columns, an item of an event each.
 
-Axes: B jets, T nodes, N reconstructed nodes of all jets together, F features, Z latent, E events,
-J jets of an event.
+Axes: B items, T nodes, N reconstructed nodes of all items together, F features, Z latent, E
+events.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 from raybead.config import Stored
 from raybead.graphs import Scaling
 from raybead.models import Output
+from raybead.scoring.places import Places
 
 
 @dataclass
@@ -27,9 +28,9 @@ class Outputs:
     reconstruction_NF: list[Tensor] = field(default_factory=list)
     target_NF: list[Tensor] = field(default_factory=list)
     latents_B: list[Tensor] = field(default_factory=list)
-    """Of each jet; nothing where it has one."""
+    """Of each item; nothing where it has one."""
     reconstructed_B: list[Tensor] = field(default_factory=list)
-    """Nodes of the jets that came out."""
+    """Nodes of the items that came out."""
 
     def add(self, output: Output) -> None:
         """Keep what the model made of a batch."""
@@ -43,28 +44,30 @@ class Outputs:
             self.latents_B.append(output.latent_ptr.diff().cpu())
         self.reconstructed_B.append(output.ptr.diff().cpu())
 
-    def columns(self, what: Stored, scaling: Scaling, n_jets: int) -> dict[str, pa.Array]:
-        """Columns [E] of the jets by rank.
+    def columns(self, what: Stored, scaling: Scaling, places: Places) -> dict[str, pa.Array]:
+        """Columns [E] of the items by rank; null where an event has none of it.
 
         Args:
             what: is wanted.
             scaling: of the features, to be undone where that can be.
-            n_jets: J.
+            places: of the items in events.
 
         Returns:
             latent: ``latent_j1``, ...: Z numbers, or a list of them, one for every node.
             reconstruction: ``target_j1``, ``reconstruction_j1``, ...: a list of nodes.
+            Without a rank where an event is an item.
         """
         match what:
             case "latent":
-                return _by_rank({"latent": self._latents()}, n_jets)
+                return places.columns("latent", self._latents())
             case "reconstruction":
                 sizes = torch.cat(self.reconstructed_B)
-                columns = {"target": self.target_NF, "reconstruction": self.reconstruction_NF}
-                return _by_rank(
-                    {name: _nodes(torch.cat(x), sizes, scaling) for name, x in columns.items()},
-                    n_jets,
-                )
+                return {
+                    **places.columns("target", _nodes(self.target_NF, sizes, scaling)),
+                    **places.columns(
+                        "reconstruction", _nodes(self.reconstruction_NF, sizes, scaling)
+                    ),
+                }
 
     def _latents(self) -> pa.Array:
         latent = torch.cat(self.latent)
@@ -72,8 +75,9 @@ class Outputs:
         return _lists(rows, torch.cat(self.latents_B)) if self.latents_B else rows
 
 
-def _nodes(x_NF: Tensor, sizes: Tensor, scaling: Scaling) -> pa.Array:
+def _nodes(parts: Sequence[Tensor], sizes: Tensor, scaling: Scaling) -> pa.Array:
     names: Sequence[str]
+    x_NF = torch.cat(list(parts))
     if scaling.invertible:
         x_NF, names = scaling.invert(x_NF), scaling.columns
     else:
@@ -85,11 +89,3 @@ def _nodes(x_NF: Tensor, sizes: Tensor, scaling: Scaling) -> pa.Array:
 def _lists(rows: pa.Array, sizes: Tensor) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(sizes.numpy())]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), rows)
-
-
-def _by_rank(columns: dict[str, pa.Array], n_jets: int) -> dict[str, pa.Array]:
-    return {
-        f"{name}_j{rank + 1}": jets.take(pa.array(np.arange(rank, len(jets), n_jets)))
-        for rank in range(n_jets)
-        for name, jets in columns.items()
-    }

@@ -1,8 +1,13 @@
 """The training loop in plain torch."""
 
-from raybead.training.loop import Alone, EpochRecord, Team, Trainer
+from raybead.training.determinism import prepare_gpu
+from raybead.training.kept import keep, kept_epochs, kept_name
+from raybead.training.loop import Trainer
+from raybead.training.progress import EpochRecord
 from raybead.training.reconstruction import reconstruction_histograms
 from raybead.training.split import Split, batches, split_by_event
+from raybead.training.start import start_bundle
+from raybead.training.team import Alone, Team
 
 __all__ = [
     "Alone",
@@ -11,6 +16,11 @@ __all__ = [
     "Team",
     "Trainer",
     "batches",
+    "keep",
+    "kept_epochs",
+    "kept_name",
+    "prepare_gpu",
     "reconstruction_histograms",
     "split_by_event",
+    "start_bundle",
 ]

@@ -15,12 +15,13 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from raybead.config import Emd
+from raybead.config import Emd, Loss
 from raybead.graphs.clouds import Clouds
 from raybead.losses import LossValue
 from raybead.models.emd_network import EmdNetwork, pair_graph, sliced_of
-from raybead.training.loop import Team, Trainer
+from raybead.training.loop import Trainer
 from raybead.training.split import Split
+from raybead.training.team import Team
 
 FLOOR = 0.02
 """Distance below which errors count as they are, and above which in parts of the distance."""
@@ -82,6 +83,8 @@ class RelativeSquare:
     """
 
     names: tuple[str, ...] = ()
+    sections: tuple[Loss, ...] = ()
+    contrasts = False
 
     def __call__(self, distance_B: Tensor, pairs: JetPairs) -> LossValue:
         """Errors of predicted distances [B]."""
@@ -116,7 +119,7 @@ class EmdTrainer(Trainer):
         )
         self.pairs, self.errors = pairs, loss
 
-    def _loss(self, batch: Tensor, model: nn.Module) -> LossValue:
+    def _loss(self, batch: Tensor, model: nn.Module, _loss: object) -> LossValue:
         pairs = self.pairs.select(batch[self.team.rank :: self.team.size]).to(self.device)
         return self.errors(model(pairs.ours, pairs.theirs), pairs)
 

@@ -1,81 +1,34 @@
 """The training loop in plain torch. One process or one of many: the numbers are the same.
 
-Every worker holds all jets and draws the same batches; each takes its slice of a batch, and
+Every worker holds all items and draws the same batches; each takes its slice of a batch, and
 gradients are weighted so that their average is that of the whole batch.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raybead.config import Train
-from raybead.errors import RaybeadError, TrainingError
+from raybead.config import BATCH_ITEMS, LEARNING_RATE, Train
+from raybead.errors import RaybeadError
 from raybead.graphs import JetBatch
 from raybead.losses import JetLoss, LossValue
+from raybead.training.annealing import Annealer, Values, loss_settings
+from raybead.training.determinism import same_bits
+from raybead.training.forward import seen
+from raybead.training.optimizers import build_optimizer
+from raybead.training.progress import EpochRecord, Progress, State
+from raybead.training.refusals import refuse_divergence, refuse_nothing, refuse_small
 from raybead.training.split import Split, batches
+from raybead.training.team import Alone, SliceError, Team
 
-State = dict[str, Any]
-
-
-class Team(Protocol):
-    """The workers that train together."""
-
-    rank: int
-    size: int
-
-    def total(self, values: Tensor) -> Tensor:
-        """Sum of the workers' tensors, the same on all."""
-        ...
-
-
-class SliceError(Exception):
-    """What went wrong with one worker's slice of a batch alone: it has to end them all."""
-
-
-class Alone:
-    """A team of one."""
-
-    rank = 0
-    size = 1
-
-    def total(self, values: Tensor) -> Tensor:
-        return values
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """Losses of one epoch, means per jet."""
-
-    epoch: int
-    train: float
-    validation: float
-    learning_rate: float
-    best: bool
-    terms: dict[str, float] = field(default_factory=dict)
-    """Of the validation loss, unweighted"""
-
-
-@dataclass
-class Progress:
-    """What has to survive a kill, besides weights and optimizer."""
-
-    history: list[EpochRecord] = field(default_factory=list)
-    best_loss: float = math.inf
-    best_epoch: int = -1
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def epoch(self) -> int:
-        """The next to be run."""
-        return len(self.history)
+_ORDER, _DRAWS, _HELD_OUT_ORDER, _HELD_OUT_DRAWS = 1, 2, 3, 4
+"""What a seed is of."""
 
 
 class Trainer:
@@ -84,7 +37,7 @@ class Trainer:
     def __init__(
         self,
         model: nn.Module,
-        jets: JetBatch,
+        items: JetBatch,
         split: Split,
         loss: JetLoss,
         config: Train,
@@ -97,20 +50,23 @@ class Trainer:
 
         Args:
             model: whose weights are trained, on the device that it is trained on.
-            jets: scaled jets, anywhere.
-            split: of the jets.
-            loss: what is minimised.
+            items: scaled, anywhere.
+            split: of the items.
+            loss: what is minimised, as the ``[loss]`` sections say.
             config: how.
             seed: of the order of batches.
             team: the workers; alone if not given.
             wrapped: the model in a wrapper that averages gradients over the team.
+
+        Raises:
+            TrainingError: batches or samples are too small for the workers, or for the loss.
         """
         self.model, self.wrapped = model, wrapped or model
-        self.jets, self.split = jets, split
+        self.items, self.split = items, split
         self.loss, self.config, self.seed = loss, config, seed
         self.team: Team = team or Alone()
         self.device = next(model.parameters()).device
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        self.optimizer = build_optimizer(model.parameters(), config)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, factor=config.plateau_factor, patience=config.plateau_patience
         )
@@ -119,31 +75,46 @@ class Trainer:
             enabled=config.precision == "fp16" and self.device.type == "cuda",
         )
         self.progress = Progress()
-        if config.batch_items < 2 * self.team.size:
-            raise TrainingError(
-                f"train.batch_items = {config.batch_items} is too few for {self.team.size} workers"
-            )
+        self.annealer = Annealer(config, loss.sections)
+        self._minimised, self._minimised_at = loss, {}
+        refuse_small(config, split, self.team.size, loss.contrasts)
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Run epoch after epoch from where the state stands until training is over."""
         while not self.over:
-            yield self._epoch()
+            with same_bits(self.config.deterministic):
+                record = self._epoch()
+            yield record
 
     @property
     def over(self) -> bool:
         """Whether all epochs are run, or the validation loss has stopped falling."""
-        waited = self.progress.epoch - 1 - self.progress.best_epoch
-        return self.progress.epoch >= self.config.epochs or (
-            self.progress.best_epoch >= 0 and waited >= self.config.patience
+        progress = self.progress
+        return progress.epoch >= self.config.epochs or (
+            progress.best_epoch >= 0 and progress.waited >= self.config.patience
         )
 
     def evaluate(self, index: Tensor) -> dict[str, float]:
-        """Mean ``loss`` per jet, and its terms', of the jets at ``index``, without training."""
+        """Mean ``loss`` per item, and its terms', of the items at ``index``, without training.
+
+        All terms take part, at the weights of their sections. Views and the company that items
+        are contrasted with are the same every time.
+        """
         self.model.eval()
+        contrasts = self.loss.contrasts
+        # Generators lie one behind another: in that order a batch would be of one of them.
+        order = (self.seed, _HELD_OUT_ORDER) if contrasts else None
+        width = self.config.batch_items * (1 if contrasts else 4)
         sums = self._none()
-        with torch.inference_mode():
-            for part in batches(index, 4 * self.config.batch_items, seed=None):
-                sums += self._sums(self._loss(part, self.model))
+        forked = [self.device] if self.device.type == "cuda" else []
+        with (
+            torch.inference_mode(),
+            torch.random.fork_rng(forked),
+            same_bits(self.config.deterministic),
+        ):
+            for step, part in enumerate(batches(index, width, order)):
+                torch.manual_seed(_seed_of(self.seed, _HELD_OUT_DRAWS, step))
+                sums += self._sums(self._loss(part, self.model, self.loss))
         return self._mean(sums)
 
     def state(self) -> State:
@@ -153,10 +124,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "history": [vars(record) for record in self.progress.history],
-            "best_loss": self.progress.best_loss,
-            "best_epoch": self.progress.best_epoch,
-            "best_weights": self.progress.best_weights,
+            "progress": self.progress.state(),
+            "annealer": self.annealer.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -165,47 +134,38 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
-        self.progress = Progress(
-            history=[EpochRecord(**record) for record in state["history"]],
-            best_loss=state["best_loss"],
-            best_epoch=state["best_epoch"],
-            best_weights=state["best_weights"],
-        )
+        self.progress = Progress.of(state["progress"])
+        self.annealer.restore(state["annealer"])
 
     def _epoch(self) -> EpochRecord:
         progress, config = self.progress, self.config
         epoch = progress.epoch
-        rate = self.optimizer.param_groups[0]["lr"]
+        held = self.annealer.values(epoch)
+        loss, rate = self._loss_at(held), self._rate_at(held)
         self.model.train()
         sums = self._none()
-        order = batches(self.split.train, config.batch_items, (self.seed, 1, epoch))
-        for step, batch in enumerate(order):
+        width = int(held.get(BATCH_ITEMS, config.batch_items))
+        for step, batch in enumerate(batches(self.split.train, width, (self.seed, _ORDER, epoch))):
             # What a model draws depends on the step alone: a resumed training draws the same, and
-            # so do workers, of whom each jet has its own (raybead.models.noise).
-            torch.manual_seed(_seed_of(self.seed, 2, epoch, step))
-            sums += self._step(batch)
-        train = self._mean(sums)["loss"]
+            # so do workers, of whom each item has its own (raybead.models.noise).
+            torch.manual_seed(_seed_of(self.seed, _DRAWS, epoch, step))
+            sums += self._step(batch, loss)
+        train_terms = self._mean(sums)
         terms = self.evaluate(self.split.validation)
-        validation = terms.pop("loss")
-        if not (math.isfinite(train) and math.isfinite(validation)):
-            raise TrainingError(
-                f"epoch {epoch + 1}: the loss is no longer a number;"
-                " lower train.learning_rate or set train.clip_norm"
-            )
-        self.schedule.step(validation)
-        best = validation < progress.best_loss - config.min_delta
-        if best:
-            progress.best_loss, progress.best_epoch = validation, epoch
-            progress.best_weights = {
-                name: tensor.detach().cpu().clone()
-                for name, tensor in self.model.state_dict().items()
-            }
-        record = EpochRecord(epoch, train, validation, rate, best, terms)
+        refuse_divergence(epoch + 1, train_terms, terms)
+        train, validation = train_terms.pop("loss"), terms.pop("loss")
+        best = progress.is_best(validation, config.min_delta, self.model)
+        record = EpochRecord(epoch, train, validation, rate, best, terms, train_terms, dict(held))
         progress.history.append(record)
+        self.schedule.step(validation)
+        cut = self._rate() < rate
+        if cut:
+            progress.cuts *= config.plateau_factor
+        self.annealer.note(cut=cut, waited=progress.waited)
         return record
 
-    def _step(self, batch: Tensor) -> Tensor:
-        value = self._loss(batch, self.wrapped)
+    def _step(self, batch: Tensor, loss: JetLoss) -> Tensor:
+        value = self._loss(batch, self.wrapped, loss)
         # The team averages gradients: times its size over the batch's is the batch's mean.
         objective = value.total_B.sum() * (self.team.size / len(batch))
         self.optimizer.zero_grad(set_to_none=True)
@@ -217,35 +177,48 @@ class Trainer:
         self.scaler.update()
         return self._sums(value)
 
-    def _loss(self, batch: Tensor, model: nn.Module) -> LossValue:
+    def _loss(self, batch: Tensor, model: nn.Module, loss: JetLoss) -> LossValue:
         """Losses of this worker's slice of a batch."""
-        jets = self.jets.select(batch[self.team.rank :: self.team.size]).to(self.device)
-        with self._autocast():
-            output = model(jets)
+        items = self.items.select(batch[self.team.rank :: self.team.size]).to(self.device)
         try:
-            return self.loss(output, jets)
+            output = seen(model, items, loss, self.config.precision)
+            value = loss.training(output, items, self.model)
         except RaybeadError as error:
             if self.team.size == 1:
                 raise
             # The others know nothing of it and would wait for this worker for ever.
             raise SliceError(str(error)) from error
+        if all(section.weight > 0 for section in loss.sections):
+            return value
+        # A part of the model that no term is left of would have no gradient, which workers wait
+        # for: it has one of nothing.
+        return replace(value, total_B=value.total_B + 0 * output.reconstruction_NF.sum())
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        match self.config.precision:
-            case "fp32":
-                return contextlib.nullcontext()
-            case "bf16":
-                return torch.autocast(self.device.type, torch.bfloat16)
-            case "fp16":
-                return torch.autocast(self.device.type, torch.float16)
+    def _loss_at(self, held: Values) -> JetLoss:
+        """What an epoch minimises."""
+        settings = loss_settings(held)
+        if settings != self._minimised_at:
+            self._minimised, self._minimised_at = self.loss.altered(**settings), settings
+            refuse_nothing(self.progress.epoch + 1, self._minimised.sections)
+        return self._minimised
+
+    def _rate_at(self, held: Values) -> float:
+        """The learning rate of an epoch, which the optimizer then has."""
+        if LEARNING_RATE in held:
+            for group in self.optimizer.param_groups:
+                group["lr"] = held[LEARNING_RATE] * self.progress.cuts
+        return self._rate()
+
+    def _rate(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
 
     def _none(self) -> Tensor:
-        return torch.zeros(2 + len(self.loss.names), dtype=torch.float64)
+        return torch.zeros(2 + len(self.loss.names), dtype=torch.float64, device=self.device)
 
     def _sums(self, value: LossValue) -> Tensor:
-        """Of the loss, of its terms, and the number of jets."""
-        losses = (value.total_B, *value.terms.values())
-        sums = [loss_B.detach().sum(dtype=torch.float64).cpu() for loss_B in losses]
+        """Of the loss, of its terms, and the number of items."""
+        losses = (value.total_B, *(value.terms[name] for name in self.loss.names))
+        sums = [loss_B.detach().sum(dtype=torch.float64) for loss_B in losses]
         return torch.stack([*sums, sums[0].new_tensor(float(len(value.total_B)))])
 
     def _mean(self, sums: Tensor) -> dict[str, float]:

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from raybead.graphs import JetBatch, Scaling
+from raybead.losses import JetLoss
 
 MAX_JETS = 4096
 BINS = 60
 
 
 def reconstruction_histograms(
-    model: nn.Module, jets: JetBatch, scaling: Scaling
+    model: nn.Module, jets: JetBatch, scaling: Scaling, loss: JetLoss | None = None
 ) -> dict[str, dict[str, list[float]]]:
     """Histograms of every feature in its own units, of inputs and of reconstructions.
 
@@ -24,6 +25,8 @@ def reconstruction_histograms(
         jets: held out from training, scaled; the first few thousand are looked at.
         scaling: to be undone. Where it can't be, the features stay as the model sees them, and
             ``_scaled`` ends their names.
+        loss: that the model was trained on, which says what its output stands for; features
+            if not given.
 
     Returns:
         For each feature ``edges`` [61], ``input`` [60] and ``reconstruction`` [60]; values
@@ -34,7 +37,8 @@ def reconstruction_histograms(
     with torch.inference_mode():
         output = model(few.to(next(model.parameters()).device))
     aims, names = _in_own_units(output.target_NF, scaling)
-    gets, _ = _in_own_units(output.reconstruction_NF, scaling)
+    got_NF = output.reconstruction_NF if loss is None else loss.reconstruction(output)
+    gets, _ = _in_own_units(got_NF, scaling)
     found: dict[str, dict[str, Any]] = {}
     for column, name in enumerate(names):
         low, high = np.quantile(aims[:, column], [0.001, 0.999])

@@ -25,6 +25,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bead_slow import slow_read
+from efps import efp_rows
 from toys import toy_rows
 
 from raybead.config import (
@@ -44,7 +45,7 @@ from raybead.events.kinematics import massless
 from raybead.events.particles import members_of, offsets_of
 from raybead.graphs import JetBatch, Scaling, collate
 from raybead.losses import mse
-from raybead.models import AllPairsEdgeConv, Bundle, Recipe, build_model
+from raybead.models import AllPairsEdgeConv, Bundle, Inputs, Recipe, build_model
 from raybead.preparing import Shard, prepare_shard
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
@@ -178,7 +179,7 @@ def bench_step(folder: Path, threads: int) -> list[Row]:
     torch.set_num_threads(threads)
     jets = jets_of(folder, "all").select(torch.arange(256))
     torch.manual_seed(0)
-    net = build_model(EDGENET, 3)
+    net = build_model(EDGENET, Inputs(3))
     encoder, decoder = (
         EdgeConv(part.layers[0].conv.nn, aggr="mean") for part in (net.encoder, net.decoder)
     )
@@ -395,6 +396,7 @@ def main() -> None:
             ("step", lambda: bench_step(folder, 1) + bench_step(folder, 2)),
             ("layer", lambda: bench_layer(1) + bench_layer(2)),
             ("scoring", lambda: bench_scoring(folder)),
+            ("efps", lambda: [Row(*row) for row in efp_rows(paired)]),
             ("toys", lambda: [Row(*row) for row in toy_rows(paired)]),
             ("workers", lambda: bench_workers(folder, particles)),
         ):

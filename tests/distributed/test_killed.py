@@ -34,6 +34,13 @@ decode = 10
 epochs = 12
 batch_items = 32
 workers = 1
+keep_every = 1
+[[train.anneal]]
+target = "train.learning_rate"
+kind = "constant-pace"
+start = 1e-3
+end = 1e-4
+epochs = 12
 """
 
 
@@ -99,3 +106,10 @@ def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path):
     assert runs[0].read("model/metrics.json") == runs[1].read("model/metrics.json")
     for name, weight in whole.weights.items():
         assert weight.equal(broken.weights[name]), name
+    # Epochs that came before the kill are kept like those after it.
+    kept = whole.summary["epochs"]
+    for number in range(1, kept + 1):
+        epochs = [Bundle.load(run / f"model/epochs/{number:04d}") for run in runs]
+        for name, weight in epochs[0].weights.items():
+            assert weight.equal(epochs[1].weights[name]), (number, name)
+    assert len((runs[0] / "model/epochs").names()) == kept

@@ -9,7 +9,7 @@ from torch_geometric.nn import EdgeConv
 
 from raybead.config import NodeBottleneckModel
 from raybead.graphs import JetBatch
-from raybead.models import AllPairsEdgeConv, NodeBottleneck, pair_kernel, pair_tiles
+from raybead.models import AllPairsEdgeConv, Inputs, NodeBottleneck, pair_kernel, pair_tiles
 
 
 def jets_of(sizes, features=3, dtype=torch.float32):
@@ -270,7 +270,7 @@ def test_an_operator_of_torch_in_good_order():
 def test_edgenet_takes_weights_of_torch_geometric_layers():
     torch.manual_seed(2)
     config = NodeBottleneckModel(kind="node-bottleneck", input_norm="batch")
-    net = NodeBottleneck(config, 3).eval()
+    net = NodeBottleneck(config, Inputs(3)).eval()
     encoder, decoder = (
         EdgeConv(stack.layers[0].conv.nn, aggr="mean") for stack in (net.encoder, net.decoder)
     )

@@ -4,19 +4,26 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from raybead.config import MODEL_PRESETS, Graph, Model
+from raybead.config import MODEL_PRESETS, Efps, Graph, Model
 from raybead.graphs import JetBatch, Scaling
 from raybead.losses import mse
-from raybead.models import Bundle, Recipe, build_model
+from raybead.models import Bundle, Inputs, Recipe, build_model
 from raybead.storage import Folder
 
 FEATURES = 3
-ORDERED = {"jet-dense"}
+GRAPH = Graph(efps=Efps(n=2, d=2))
+EFPS = 3
+"""The polynomials of these: of a vertex, and of one and two edges."""
+ORDERED = {name for name, of in MODEL_PRESETS.items() if of.get("layer") in ("dense", "conv")}
 """Models that see which constituent is which: not the same for another order of nodes."""
 
 
 def config_of(preset):
     return TypeAdapter(Model).validate_python({"preset": preset})
+
+
+def net_of(preset):
+    return build_model(config_of(preset), Inputs(FEATURES, efps=EFPS))
 
 
 def jets_of(sizes, seed=0, dtype=torch.float32):
@@ -30,6 +37,8 @@ def jets_of(sizes, seed=0, dtype=torch.float32):
         event_B=torch.arange(n),
         rank_B=torch.zeros(n, dtype=torch.long),
         n_constituents_B=sizes,
+        efps_BJE=torch.randn(n, 1, EFPS, generator=generator, dtype=dtype),
+        has_jet_BJ=torch.ones(n, 1, dtype=torch.bool),
     )
 
 
@@ -41,7 +50,7 @@ def preset(request):
 @pytest.fixture
 def net(preset):
     torch.manual_seed(1)
-    net = build_model(config_of(preset), FEATURES)
+    net = net_of(preset)
     net(jets_of([20, 30, 9, 4], seed=9))  # batch norms have seen something
     return net.eval()
 
@@ -85,11 +94,11 @@ def test_the_order_of_nodes_does_not_matter(net, preset):
 
 
 def test_saved_and_loaded_it_gives_the_same_bits(net, preset, tmp_path):
-    graph = Graph()
     jets = jets_of([6, 9])
-    recipe = Recipe(graph=graph, model=config_of(preset), loss={"kind": "mse"})
+    recipe = Recipe(graph=GRAPH, model=config_of(preset), loss={"kind": "mse"})
     folder = Folder.at(str(tmp_path / "model"))
-    Bundle(recipe, Scaling.fit(graph, jets.x_TF), net.state_dict(), {}).save(folder)
+    scaling = Scaling.fit(GRAPH, jets.x_TF, jets.efps_NE.abs())
+    Bundle(recipe, scaling, net.state_dict(), {}).save(folder)
     loaded = Bundle.load(folder)
     assert loaded.recipe == recipe
     for mine, theirs in zip(
@@ -100,11 +109,13 @@ def test_saved_and_loaded_it_gives_the_same_bits(net, preset, tmp_path):
 
 def test_every_parameter_gets_a_gradient(preset):
     torch.manual_seed(1)
-    net = build_model(config_of(preset), FEATURES).train()
+    net = net_of(preset).train()
     output = net(jets_of([8, 19, 10, 7] * 8))
     loss_B = mse(output)
     if output.mu is not None:
         loss_B = loss_B + output.log_variance.square().mean() + output.mu.square().mean()
+    if output.log_det_B is not None:
+        loss_B = loss_B - 0.1 * output.log_det_B
     loss_B.mean().backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None, name
@@ -166,7 +177,7 @@ def test_the_same_seed_gives_the_same_training_step(preset):
     results = []
     for _ in range(2):
         torch.manual_seed(4)
-        net = build_model(config_of(preset), FEATURES).train()
+        net = net_of(preset).train()
         mse(net(jets_of([8, 19]))).sum().backward()
         results.append(
             torch.cat([w.grad.flatten() for w in net.parameters() if w.grad is not None])
@@ -179,7 +190,7 @@ def test_message_passing_equals_torch_geometrics_on_complete_graphs():
     from torch_geometric.utils import scatter
 
     torch.manual_seed(2)
-    net = build_model(config_of("meta-layer"), FEATURES).eval()
+    net = net_of("meta-layer").eval()
     jets = jets_of([1, 9, 4])
 
     class Edges(torch.nn.Module):
@@ -240,7 +251,7 @@ def test_message_passing_equals_torch_geometrics_on_complete_graphs():
     ],
 )
 def test_presets_have_the_published_widths(preset, widths):
-    net = build_model(config_of(preset), FEATURES)
+    net = net_of(preset)
     chains = []
     for stack in (net.embed, *net.encoder.layers, *net.decoder.layers, net.unembed):
         linears = [layer for layer in stack.modules() if isinstance(layer, torch.nn.Linear)]

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import kstest
 from test_models import jets_of
 
-from raybead.models.noise import keys_of_jets, keys_of_nodes, normal_noise
+from raybead.graphs.noise import keys_of_jets, keys_of_nodes, normal_noise, uniform_noise
 
 
 def test_it_is_normal_and_independent():
@@ -14,6 +14,14 @@ def test_it_is_normal_and_independent():
     rows = torch.cat([noise, noise.roll(1, 0), noise.square()], dim=1)
     off = torch.corrcoef(rows.t()) - torch.eye(9)
     assert off.abs().max() < 0.025
+
+
+def test_uniform_noise_is():
+    torch.manual_seed(0)
+    noise = uniform_noise(torch.arange(100_000), 2)
+    assert kstest(noise.flatten().numpy(), "uniform").pvalue > 0.01
+    assert torch.corrcoef(noise.T)[0, 1].abs() < 0.015
+    assert noise.min() > 0
 
 
 def test_every_call_draws_anew_and_a_seed_says_which():

@@ -5,7 +5,7 @@ from raybead.config import Graph, JetBottleneckModel, KlLoss, MseLoss, Train
 from raybead.errors import TrainingError
 from raybead.graphs import Scaling, collate
 from raybead.losses import JetLoss, Space
-from raybead.models import Bundle, Recipe, build_model
+from raybead.models import Bundle, Inputs, Recipe, build_model
 from raybead.scoring import JetScorer
 from raybead.storage import Folder
 from raybead.training import Trainer, batches, split_by_event
@@ -26,7 +26,9 @@ def make_trainer(event_rows):
         scaling = Scaling.fit(GRAPH, jets.select(split.train).x_TF)
         loss = JetLoss(losses, Space(GRAPH, scaling))
         torch.manual_seed(5)
-        return Trainer(build_model(model, 3), scaling.apply(jets), split, loss, config, seed=5)
+        return Trainer(
+            build_model(model, Inputs(3)), scaling.apply(jets), split, loss, config, seed=5
+        )
 
     return make
 
@@ -68,13 +70,13 @@ def test_training_stops_early_and_the_rate_falls_on_a_plateau(make_trainer):
 def test_a_gradient_is_that_of_the_whole_batch_for_any_team(make_trainer):
     alone = make_trainer()
     batch = alone.split.train[:7]
-    alone._step(batch)
+    alone._step(batch, alone.loss)
     reference = [weight.grad.clone() for weight in alone.model.parameters()]
     shares = []
     for rank in range(2):
         member = make_trainer()
         member.team = type("Team", (), {"rank": rank, "size": 2, "total": lambda _, v: v})()
-        member._step(batch)
+        member._step(batch, member.loss)
         shares.append([weight.grad for weight in member.model.parameters()])
     for whole, *parts in zip(reference, *shares, strict=True):
         torch.testing.assert_close(sum(parts) / 2, whole, rtol=1e-4, atol=1e-6)
@@ -82,7 +84,7 @@ def test_a_gradient_is_that_of_the_whole_batch_for_any_team(make_trainer):
 
 def test_a_variational_gradient_is_that_of_the_whole_batch_too(make_trainer):
     """Noise and all: each jet has its own, whoever has the jet."""
-    model = MODEL.model_copy(update={"variational": True})
+    model = MODEL.model_copy(update={"posterior": "gaussian"})
     losses = (MseLoss(kind="mse"), KlLoss(kind="kl", weight=0.1))
     gradients = []
     for size in (1, 2):
@@ -91,7 +93,7 @@ def test_a_variational_gradient_is_that_of_the_whole_batch_too(make_trainer):
             member = make_trainer(model, losses)
             member.team = type("Team", (), {"rank": rank, "size": size})()
             torch.manual_seed(9)
-            member._step(member.split.train[:7])
+            member._step(member.split.train[:7], member.loss)
             flat = [weight.grad.flatten() for weight in member.model.parameters()]
             total = total + torch.cat(flat) / size
         gradients.append(total)

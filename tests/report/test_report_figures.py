@@ -19,7 +19,7 @@ from raybead.report.figures.masses import jet_mass_figures, mass_figure, poisson
 from raybead.report.figures.peak import limits_figure, peak_figure
 from raybead.report.figures.scan import scan_figure, toys_figure
 from raybead.report.figures.scores import score_figure, score_mjj_figure
-from raybead.report.figures.training import loss_figure
+from raybead.report.figures.training import loss_figure, terms_figure
 from raybead.report.numbers import events, p_value, percent, significance, thousands, with_error
 from raybead.report.outliers import in_window_and_outlier, thresholds_at
 from raybead.report.page import render
@@ -129,6 +129,17 @@ def test_a_single_epoch_is_drawn():
     with hep_style():
         plot = loss_figure("tiny", [{"epoch": 0, "train": 1.0, "validation": 1.0, "best": True}])
     assert "1 epochs; the best epoch is 1" in plot.alt
+
+
+def test_every_term_is_drawn_and_a_lone_one_is_not_drawn_again():
+    terms = {"mse": 1.0, "kl": 0.01, "log-det": -0.5}
+    record = {"epoch": 0, "train": 1.0, "validation": 1.0, "best": True}
+    with hep_style():
+        (plot,) = terms_figure("tiny", [record | {"terms": terms, "train_terms": terms}])
+    assert plot.alt == "mse, kl, log-det over 1 epochs, in training and validation."
+    lone = {"terms": {"mse": 1.0}, "train_terms": {"mse": 1.0}}
+    assert list(terms_figure("tiny", [record | lone])) == []
+    assert list(terms_figure("tiny", [record])) == []  # of a run that kept no such numbers
 
 
 def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from raybead.catalogue import LOSSES, MODELS, loss_rows, model_rows
-from raybead.config import MODEL_PRESETS, dump_job, parse_job
+from raybead.config import MODEL_PRESETS, Model, dump_job, parse_job
 from raybead.errors import JobError
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -24,12 +25,17 @@ def test_the_page_holds_the_tables():
 
 @pytest.mark.parametrize("preset", MODEL_PRESETS)
 def test_a_preset_fills_in_what_a_job_does_not_say(preset):
-    kind = "vae" if "vae" in preset else "mse"
-    job = parse_job(JOB, [f"model.preset={preset}", "model.latent=5", f"loss.kind={kind}"])
+    of = MODEL_PRESETS[preset]
+    kind = "vae" if "posterior" in of else "mse"
+    says = [f"model.preset={preset}", "model.latent=5", f"loss.kind={kind}"]
+    job = parse_job(JOB, says + ["graph.efps.n=3"] * ("fusion" in of))
     again = parse_job(dump_job(job), [f"model.preset={preset}"])
     assert again == job
-    expected = MODEL_PRESETS[preset] | {"latent": 5}
-    assert {key: getattr(job.model, key) for key in expected} == expected
+    assert job.model == TypeAdapter(Model).validate_python(of | {"latent": 5})
+    assert {key: getattr(job.model, key) for key in ("kind", "latent")} == {
+        "kind": of["kind"],
+        "latent": 5,
+    }
 
 
 def test_a_preset_of_another_kind_is_refused():

@@ -10,7 +10,7 @@ import torch
 
 import raybead.config
 from raybead.config import Graph
-from raybead.config.loss import Term as Section
+from raybead.config.terms import Term as Section
 from raybead.graphs import Scaling
 from raybead.losses import JetLoss, Space
 from raybead.models import Output

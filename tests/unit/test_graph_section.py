@@ -18,6 +18,7 @@ path = "x.h5"
 source = "lhco"
 path = "y.h5"
 """
+EVENT = ["graph.level=event", "graph.node=jet"]
 BY_COLUMN = 'graph.scaling={pt=["log","standard"], eta="robust", phi="sin-cos"}'
 
 
@@ -52,6 +53,21 @@ BY_COLUMN = 'graph.scaling={pt=["log","standard"], eta="robust", phi="sin-cos"}'
         (["graph.preset=bead"], "graph.preset: Input should be 'bead-4momentum'"),
         (["graph.preset=[1]"], "graph.preset: Input should be"),
         (["graph.preset=bead-4momentum", "graph.features=p4"], "is no column of 'p4'"),
+        (["graph.node=jet", "graph.features=jet"], "node = 'jet' goes with level = 'event'"),
+        (["graph.features=jet"], "features 'jet' aren't of constituent nodes"),
+        ([*EVENT, "graph.jets=2"], "'jet-axis' aren't of jet nodes, which have cartesian,"),
+        ([*EVENT, "graph.features=p4"], "graph.jets = 3 are more than jets.leading = 2 keeps"),
+        (["jets.leading=1"], "jets.leading: Input should be greater than or equal to 2"),
+        (["graph.preset=bead-event", "graph.node=jet"], "'event' aren't of jet nodes"),
+        (
+            ["graph.preset=bead-event", "graph.jets=2", "loss.kind=emd"],
+            "loss emd needs momenta, and graph.features event has none",
+        ),
+        (
+            ["graph.level=event", "graph.jets=2", "loss.kind=emd"],
+            "features 'jet-axis' are each of its own jet's axis",
+        ),
+        (["graph.efps.n=9"], "graph.efps.n: Input should be less than or equal to 7"),
         (["graph.presett=bead-4momentum"], "did you mean 'graph.preset'?"),
     ],
 )
@@ -71,6 +87,15 @@ def test_a_fault_is_one_line(overrides, says):
         (["graph.features=cylindrical", BY_COLUMN], ("pt", "eta", "sin_phi", "cos_phi")),
         (["graph.preset=bead-4momentum"], ("pt", "eta", "sin_phi", "cos_phi")),
         (["graph.preset=bead-4momentum-btag"], ("pt", "eta", "sin_phi", "cos_phi", "btag")),
+        (
+            ["graph.preset=bead-jets", "jets.leading=3"],
+            ("n", "btag", "pt", "eta", "sin_phi", "cos_phi"),
+        ),
+        (
+            ["graph.preset=bead-event", "jets.leading=5"],
+            ("met", "sin_met_phi", "cos_met_phi", "n_jets", "ht"),
+        ),
+        (["graph.level=event", "graph.jets=2", "graph.efps.n=3"], ("pt_deta", "pt_dphi", "pt")),
     ],
 )
 def test_a_resolved_job_is_the_same_job(overrides, scaled):
@@ -92,6 +117,13 @@ def test_a_preset_fills_in_what_the_section_leaves_out():
     overrides = ["graph.preset=bead-4momentum-btag", "graph.scaling=robust", "graph.nodes=15"]
     graph = parse_job(MINIMAL, overrides).graph
     assert (graph.features, graph.scaling, graph.nodes) == ("p4-btag", "robust", 15)
+
+
+def test_places_of_an_items_nodes():
+    assert Graph(nodes=12).slots == 12
+    assert Graph(level="event", nodes=12, jets=4).slots == 48
+    assert Graph(preset="bead-jets").slots == 3
+    assert Graph(preset="bead-event").slots == 1
 
 
 def with_btags(table: pa.Table, tags: list[float | None]) -> pa.Table:

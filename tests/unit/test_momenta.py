@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from raybead.config import NAMES, Graph
+from raybead.errors import JobError
 from raybead.graphs import Scaling, node_features
 from raybead.graphs.momenta import momenta_of, unscaled_momenta
 
-KINDS = list(NAMES)
+KINDS = [kind for kind in NAMES if kind not in ("jet", "event")]
+"""Of constituents."""
 SCALINGS = {
     "none": "none",
     "standard": "standard",
@@ -65,6 +67,19 @@ def test_scaled_features_do_and_with_a_gradient(kind, scaling):
         return momenta.pt_N.log(), momenta.eta_N, momenta.phi_N
 
     assert torch.autograd.gradcheck(of, (y_NS,), eps=1e-7, atol=1e-4, rtol=1e-3)
+
+
+def test_jets_have_their_momenta_behind_their_numbers_and_events_have_none():
+    pt, eta, phi, *_ = constituents()
+    x_N5 = torch.from_numpy(
+        np.stack([np.full_like(pt, 9), np.ones_like(pt), pt, eta, phi], axis=1)
+    )
+    found = momenta_of("jet", x_N5)
+    np.testing.assert_allclose(found.pt_N, pt)
+    np.testing.assert_allclose(found.eta_N, eta)
+    np.testing.assert_allclose(found.phi_N, phi)
+    with pytest.raises(JobError, match="an event as a whole has no momenta"):
+        momenta_of("event", x_N5[:, :4])
 
 
 def test_an_angle_of_sine_and_cosine_comes_back():
@@ -140,3 +155,14 @@ def test_a_power_of_pt_is_undone_down_to_what_a_detector_sees(power):
     torch.testing.assert_close(found.eta_N, angle)
     torch.testing.assert_close(found.phi_N, -angle)
     assert (momenta_of("jet-axis", -columns, power).pt_N > 0).all()
+
+
+def test_jets_as_nodes_have_momenta_too_and_a_whole_event_has_none():
+    x_NF = torch.tensor([[12.0, 1.0, 300.0, -1.5, 3.0], [3.0, 0.0, -1.0, 200.0, 0.5]])
+    found = momenta_of("jet", x_NF)
+    assert found.pt_N[0] == 300
+    assert 0 < found.pt_N[1] < 0.01
+    assert found.eta_N.tolist() == [-1.5, 100.0]
+    assert found.phi_N.tolist() == [3.0, 0.5]
+    with pytest.raises(JobError, match=r"graph\.features event: .* has no momenta"):
+        momenta_of("event", torch.ones(2, 4))

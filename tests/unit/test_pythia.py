@@ -60,6 +60,31 @@ def test_a_selection_that_nothing_passes_is_said():
         open_source(config).read(Span(0, 4))
 
 
+@pytest.mark.parametrize("model", [1, 2])
+def test_a_parton_shower_of_another_model_has_its_label(model):
+    quick = ("PartonLevel:MPI = off", f"PartonShowers:model = {model}")
+    config = source(min_leading_pt=600.0, settings=quick, generator=f"shower {model}")
+    particles, _ = open_source(config).read(Span(0, 4))
+    assert particles.generator == f"shower {model}"
+    pt, _ = leading_pt_eta(particles, 1.0)
+    assert len(pt) == 4
+    assert (pt > 600).all()
+    assert source().generator == "pythia8"
+
+
+def test_a_resonance_that_vincia_would_crash_on_is_refused():
+    """With no top heavy enough to decay to the W that stands for X, it ends the process."""
+    quick = ("PartonLevel:MPI = off", "PartonShowers:model = 2")
+    signal = source(signal_fraction=1.0, settings=quick)
+    with pytest.raises(InputError, match=r"takes no W of 500 GeV.* add '6:m0 = 600'"):
+        open_source(signal).read(Span(0, 4))
+    signal = source(signal_fraction=1.0, settings=(*quick, "6:m0 = 600"))
+    events = make_jets(open_source(signal).read(Span(0, 4))[0], Jets())
+    assert np.median(events.mjj) == pytest.approx(3500, rel=0.1)
+
+
 def test_settings_that_pythia_does_not_know_are_refused():
     with pytest.raises(InputError, match="HardQCD:alll = on"):
         open_source(source(settings=("HardQCD:alll = on",))).read(Span(0, 4))
+    with pytest.raises(InputError, match="refuses the setting 'PartonShowers:model = 3'"):
+        open_source(source(settings=("PartonShowers:model = 3",))).read(Span(0, 4))

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jet_losses import losses_of
 from pydantic import ValidationError
 
 from raybead.config import Combination, ComplexityKind, Score
@@ -43,15 +44,26 @@ def test_combinations(kind, expected):
     assert combine(kind, np.log([[2.0, 3.0]]))[0] == pytest.approx(expected)
 
 
-def losses_of(n=50, seed=1):
-    """Rows of jet losses of all scored quantities."""
-    rng = np.random.default_rng(seed)
-    columns = {"event": np.arange(n), "truth": pa.nulls(n, pa.int8())}
-    for jet in (1, 2):
-        columns[f"n_j{jet}"] = rng.integers(20, 90, n)
-        for name in ("m", "loss", "constant", "width", "moment", "tau21"):
-            columns[f"{name}_j{jet}"] = rng.uniform(0.1, 2, n)
-    return pa.table(columns)
+@pytest.mark.parametrize("kind", get_args(Combination))
+@given(st.data())
+def test_jets_that_are_not_there_take_no_part(kind, data):
+    """Against each event's own jets, one event at a time; and in logarithms."""
+    sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+    losses = [[data.draw(st.floats(-5, 5)) for _ in range(size)] for size in sizes]
+    log_EJ = np.array([row + [np.nan] * (4 - len(row)) for row in losses])
+    found = combine(kind, log_EJ, ~np.isnan(log_EJ))
+    np.testing.assert_allclose(found, [combine(kind, np.array([row]))[0] for row in losses])
+    in_logs = combine(kind, log_EJ, ~np.isnan(log_EJ), logarithm=True)
+    np.testing.assert_allclose(
+        in_logs, found if kind == "sum-log" else np.log(found), rtol=1e-9, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("kind", get_args(Combination))
+def test_a_loss_that_is_no_number_stays_none(kind):
+    log_EJ, real_EJ = np.array([[1.0, np.nan, np.nan]]), np.array([[True, True, False]])
+    for logarithm in (False, True):
+        assert np.isnan(combine(kind, log_EJ, real_EJ, logarithm=logarithm)).all()
 
 
 @pytest.mark.parametrize("kind", ["quadratic", "spline", "none"])
@@ -112,6 +124,74 @@ def test_events_of_three_jets_are_scored_by_all():
     assert "mj3" in scored.column_names
 
 
+def test_events_of_two_and_three_jets_by_hand():
+    values = {"m": [[4.0, 3, 2], [8, 5, None]], "n": [[9, 4, 3], [20, 30, None]]}
+    values |= {q: [[0.5, 0.25, 2], [4, 3, None]] for q in ("loss", "constant", "width", "moment")}
+    values["tau21"] = [[0.1, 0.2, 0.3], [0.5, 0.75, None]]
+    columns = {f"{q}_j{j + 1}": [row[j] for row in x] for q, x in values.items() for j in range(3)}
+    table = pa.table({"event": [7, 8], **columns})
+    by_hand = {
+        "sum-log": (np.log([0.25, 12.0]), np.log([24.0, 40.0]), [-0.6, -1.25]),
+        "sum": ([2.75, 7.0], [9.0, 13.0], [sum(np.exp([-0.1, -0.2, -0.3])), None]),
+        "mean": ([2.75 / 3, 3.5], [3.0, 6.5], [None, np.exp([-0.5, -0.75]).mean()]),
+        "min": ([0.25, 3.0], [2.0, 5.0], np.exp([-0.3, -0.75])),
+        "max": ([2.0, 4.0], [4.0, 8.0], np.exp([-0.1, -0.5])),
+    }
+    assert by_hand.keys() == set(get_args(Combination))
+    for kind, expected in by_hand.items():
+        calibration = Calibration.fit(table, Score(complexity="none", combine=kind))
+        assert (calibration.jets, calibration.leading) == (5, 3)
+        scored = calibration.scores(table)
+        for name, numbers in zip(
+            ("score", "control_mass", "control_tau21"), expected, strict=True
+        ):
+            for found, number in zip(scored[name].to_pylist(), numbers, strict=True):
+                assert number is None or found == pytest.approx(number)
+        assert scored["mj3"].to_pylist() == [2.0, None]
+
+
+@pytest.mark.parametrize("kind", get_args(ComplexityKind))
+def test_absent_jets_have_no_say_in_what_multiplicity_predicts(kind):
+    """A third jet in every other event: the fit is that of as many events of one jet each."""
+    table, third = losses_of(), np.arange(50) % 2 == 0
+    jets = {}
+    for name in ("m", "n", "loss", "constant", "width", "moment", "tau21"):
+        values = table[f"{name}_j2"].to_numpy()[::-1]
+        table = table.append_column(f"{name}_j3", pa.array(values, mask=~third))
+        rows = [table[f"{name}_j{j}"].to_pylist() for j in (1, 2, 3)]
+        jets[f"{name}_j1"] = [x for row in zip(*rows, strict=True) for x in row if x is not None]
+    ragged = Calibration.fit(table, Score(complexity=kind))
+    alone = Calibration.fit(pa.table(jets), Score(complexity=kind))
+    assert ragged.jets == alone.jets == 125
+    assert ragged.complexity == alone.complexity
+
+
+def event_losses_of(n=50, seed=4):
+    """Rows of losses of whole events, whose jets' facts stand beside."""
+    table, rng = losses_of(n, seed), np.random.default_rng(seed)
+    table = table.drop_columns(["loss_j1", "loss_j2", "constant_j1", "constant_j2"])
+    for name in ("loss", "constant"):
+        table = table.append_column(name, pa.array(rng.uniform(0.1, 2, n)))
+    return table.append_column("n", pa.array(rng.integers(40, 180, n)))
+
+
+@pytest.mark.parametrize("combination", get_args(Combination))
+def test_whole_events_have_nothing_to_combine_but_controls(combination):
+    table = event_losses_of()
+    calibration = Calibration.fit(table, Score(combine=combination))
+    assert (calibration.jets, calibration.leading) == (50, 2)
+    scored = calibration.scores(table)
+    loss, n = table["loss"].to_numpy(), table["n"].to_numpy()
+    left = Complexity.fit("quadratic", loss, n).remove(loss, n)
+    expected = left if combination == "sum-log" else np.exp(left)
+    np.testing.assert_allclose(scored["score"].to_numpy(), expected)
+    mass, n = (np.stack([table[f"{q}_j{j}"].to_numpy() for j in (1, 2)], 1) for q in ("m", "n"))
+    fit = Complexity.fit("quadratic", mass.ravel(), n.ravel())
+    np.testing.assert_allclose(
+        scored["control_mass"].to_numpy(), combine(combination, fit.remove(mass, n))
+    )
+
+
 def test_a_calibration_is_kept_bit_for_bit(tmp_path):
     table, folder = losses_of(), Folder.at(str(tmp_path))
     with pytest.raises(RunError, match="no calibration in it"):
@@ -131,6 +211,14 @@ def test_a_calibration_is_kept_bit_for_bit(tmp_path):
     folder.write_json("calibration.json", without)
     with pytest.raises(RunError, match="complexity"):
         Calibration.load(folder)
+
+
+def test_a_calibration_from_before_says_the_same(tmp_path):
+    """One of two jets, of the loss, without the keys that came later."""
+    calibration, folder = Calibration.fit(losses_of(), Score()), Folder.at(str(tmp_path))
+    raw = calibration.as_dict()
+    folder.write_json("calibration.json", {k: raw[k] for k in raw if k not in ("leading", "item")})
+    assert Calibration.load(folder) == calibration
 
 
 @pytest.mark.parametrize("kind", ["quadratic", "spline"])

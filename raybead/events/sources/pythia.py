@@ -17,7 +17,6 @@ from raybead.events.clustering import leading_pt_eta
 from raybead.events.particles import Particles, offsets_of, wrap_phi
 from raybead.events.span import Span, even_spans
 
-GENERATOR = "pythia8"
 MAX_ETA = 2.5
 """Acceptance of the tracker, and of the selection's jet."""
 MIN_PT = 0.5
@@ -27,6 +26,10 @@ HOPELESS = 5000
 """Events without one that passes the selection, after which none is expected to."""
 BATCH = 64
 """Events that Pythia makes at a time; part of what fixes a slice's events."""
+VINCIA = 2
+"""Number of the parton shower (arXiv:2003.00702)."""
+VINCIA_GAP = 50.0
+"""GeV that a top has to be heavier than a W for Vincia; it crashes below about 35."""
 
 # Stable particles by |PDG id|, for what a detector makes of them.
 INVISIBLE = (12, 14, 16)
@@ -69,7 +72,7 @@ class PythiaGenerator:
                 eta=flat_T3[:, 1],
                 phi=flat_T3[:, 2],
                 truth=truth,
-                generator=GENERATOR,
+                generator=config.generator,
                 source="pythia",
             ),
             {},
@@ -140,6 +143,7 @@ def _batches(config: PythiaSource, signal: bool, seed: int) -> Iterator[Any]:
     for line in lines:
         if not pythia.readString(line):
             raise InputError(f"Pythia refuses the setting {line!r}")
+    _refuse_crash(pythia)
     if not pythia.init():
         raise InputError("Pythia can't start with these settings: it says more when run by itself")
     empty = 0
@@ -149,6 +153,18 @@ def _batches(config: PythiaSource, signal: bool, seed: int) -> Iterator[Any]:
         if empty > 10:
             raise InputError("Pythia makes no events with these settings")
         yield batch
+
+
+def _refuse_crash(pythia: Any) -> None:
+    """Vincia ends the whole process, at its start, where it can't make a top decay to a W."""
+    if pythia.settings.mode("PartonShowers:model") != VINCIA:
+        return
+    w, top = (pythia.particleData.m0(number) for number in (24, 6))
+    if top < w + VINCIA_GAP:
+        raise InputError(
+            f"Vincia (PartonShowers:model = 2) takes no W of {w:g} GeV, as which the resonance's X"
+            f" is made, with a top of {top:g} GeV; add '6:m0 = {w + 2 * VINCIA_GAP:g}' to settings"
+        )
 
 
 def _qcd_settings(config: PythiaSource) -> list[str]:

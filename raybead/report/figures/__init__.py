@@ -12,7 +12,7 @@ from raybead.report.figures.peak import limits_figure, peak_figure
 from raybead.report.figures.scan import scan_figure, toys_figure
 from raybead.report.figures.scores import score_figure, score_mjj_figure
 from raybead.report.figures.studies import calibration_figures, reach_figures
-from raybead.report.figures.training import loss_figure, reconstruction_figures
+from raybead.report.figures.training import loss_figure, reconstruction_figures, terms_figure
 from raybead.report.words import observable_sign
 
 __all__ = ["Plot", "draw"]
@@ -42,7 +42,10 @@ def _figures(content: Content) -> Iterator[Plot]:
     yield score_mjj_figure(content)
     yield from jet_mass_figures(content)
     yield loss_figure(name, content.metrics["history"])
-    power = content.job.graph.pt_power
-    yield from reconstruction_figures(name, content.metrics["reconstruction"], power)
+    yield from terms_figure(name, content.metrics["history"])
+    graph = content.job.graph
+    yield from reconstruction_figures(
+        name, content.metrics["reconstruction"], graph.pt_power, graph.node
+    )
     if content.truth_is_known:
         yield from evaluation_figures(name, content.result["evaluation"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from raybead.config import NodeKind
 from raybead.report.figures.canvas import (
     BLACK,
     BLUE,
+    BROWN,
     GREY,
     ORANGE,
     PURPLE,
@@ -35,10 +38,16 @@ LABELS = {
     "eta": r"$\eta$",
     "phi": r"$\phi$ [rad]",
     "btag": "b-tag of the jet",
+    "n": "Constituents of the jet",
+    "met": r"$p_T^{miss}$ [GeV]",
+    "met_phi": r"$\phi^{miss}$ [rad]",
+    "n_jets": "Jets",
+    "ht": r"$H_T$ [GeV]",
 }
 IN_WORDS = {
     "pt_deta": "pT Δη", "pt_dphi": "pT Δφ", "pt": "pT", "e": "E", "eta": "η", "phi": "φ",
-    "btag": "b-tag",
+    "btag": "b-tag", "n": "the number of constituents", "met": "missing pT",
+    "met_phi": "φ of the missing pT", "n_jets": "the number of jets", "ht": "HT",
 }  # fmt: skip
 
 
@@ -82,10 +91,50 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
     )  # fmt: skip
 
 
+def terms_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Iterator[Plot]:
+    """Every term of the loss against epoch, in training and validation; none for a lone term.
+
+    Args:
+        name: of the run.
+        history: one record an epoch, with ``terms`` and ``train_terms``.
+    """
+    terms = list(history[0].get("train_terms", {}))
+    if len(terms) < 2:
+        return
+    figure, axes = canvas(name, "solid: train, dashed: validation")
+    epoch = np.array([record["epoch"] for record in history]) + 1
+    mark = "o" if len(epoch) <= 20 else ""
+    drawn = []
+    for term, colour in zip(
+        terms, cycle((BLUE, ORANGE, PURPLE, RED, GREY, VIOLET, BROWN, BLACK)), strict=False
+    ):
+        for key, style in (("train_terms", "-"), ("terms", "--")):
+            values = np.array([record[key][term] for record in history])
+            drawn.append(values)
+            label = term if key == "train_terms" else None
+            axes.plot(epoch, values, color=colour, ls=style, marker=mark, ms=4, label=label)
+    every = np.concatenate(drawn)
+    if every.min() > 0 and every.max() > 20 * every.min():
+        axes.set_yscale("log")
+    axes.set_xlim(epoch[0] - 0.5, epoch[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.minorticks_off()
+    axes.set(xlabel="Epoch", ylabel="Term of the loss, unweighted")
+    legend(axes, rows=-(-len(terms) // 3), columns=min(3, len(terms)))
+    yield saved(
+        figure, "loss-terms", "training",
+        "The terms of the loss by themselves, before their weights: means over the training"
+        " items while the weights of the model moved, and over the validation items after every"
+        " epoch.",
+        f"{', '.join(terms)} over {len(epoch)} epochs, in training and validation.",
+    )  # fmt: skip
+
+
 def reconstruction_figures(
     name: str,
     histograms: Mapping[str, Mapping[str, Sequence[float]]],
     pt_power: float = 1.0,
+    node: NodeKind = "constituent",
 ) -> Iterator[Plot]:
     """Input against reconstruction, one figure a feature.
 
@@ -93,6 +142,7 @@ def reconstruction_figures(
         name: of the run.
         histograms: for each feature ``edges``, ``input`` and ``reconstruction``.
         pt_power: that the features have raised pT to.
+        node: whose features they are.
     """
     for feature, histogram in histograms.items():
         edges = np.asarray(histogram["edges"], dtype=float)
@@ -109,12 +159,12 @@ def reconstruction_figures(
         else:
             axes.set_ylim(0, 1.05 * max(aims.max(), gets.max(), 1))
         axes.set_xlim(edges[0], edges[-1])
-        axes.set(xlabel=_label(feature, pt_power), ylabel="Constituents")
+        axes.set(xlabel=_label(feature, pt_power), ylabel=f"{node.capitalize()}s")
         legend(axes, rows=1, columns=2)
         words = _in_words(feature, pt_power)
         yield saved(
             figure, f"reconstruction-{feature}", "training",
-            f"{words} of the constituents of held-out background jets, and what the model makes"
+            f"{words} of the {node}s of held-out background, and what the model makes"
             " of them. The outermost bins hold all that lies beyond.",
             f"Histograms of {words}, inputs filled and reconstructions as a line.",
         )  # fmt: skip
