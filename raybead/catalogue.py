@@ -50,7 +50,7 @@ def loss_rows() -> list[list[str]]:
 def fitting(model: Model) -> str:
     """The losses that fit a model, with what they have to have beside them."""
     every = reconstruction_kinds()
-    for beside in (("kl",), ()):
+    for beside in (("flow-kl",), ("kl",), ()):
         kinds = [kind for kind in every if _fits(model, kind, *beside)]
         if kinds:
             return " + ".join(["any" if kinds == every else ", ".join(kinds), *beside])

@@ -59,7 +59,7 @@ class TriggeredAnnealing(Annealing):
     """plateau: the learning rate is cut; stale: an epoch is no better than the best, after one
     that was; patience: ``fraction`` of ``[train] patience`` has passed without a better one. A
     better one has to come before stale and patience can happen again."""
-    fraction: Annotated[PositiveFloat, Field(le=1.0)] = 0.5
+    fraction: Annotated[PositiveFloat, Field(lt=1.0)] = 0.5
 
     @property
     def named(self) -> tuple[float, ...]:

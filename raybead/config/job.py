@@ -51,6 +51,9 @@ class Job(Section):
         refuse_misfit(self.model, self.loss, self.graph)
         refuse_unknown_targets(self.train, self.loss)
         refuse_unknown_quantities(self.score, self.model, self.loss)
+        fusion = getattr(self.model, "fusion", None)
+        if self.graph.efps is not None and (fusion is None or "efps" not in fusion.tokens):
+            raise ValueError("graph.efps: this model takes no polynomials; say [model.fusion]")
         if self.graph.level == "event" and self.graph.jets > self.jets.leading:
             raise ValueError(
                 f"graph.jets = {self.graph.jets} are more than jets.leading ="

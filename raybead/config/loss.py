@@ -125,6 +125,11 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
         )
     if {"kl", "flow-kl"} <= set(kinds) or {"log-det", "flow-kl"} <= set(kinds):
         raise ValueError("loss: flow-kl stands in place of kl and log-det; give one or the other")
+    if flow is not None and "kl" in kinds and "log-det" not in kinds:
+        raise ValueError(
+            "loss: what a flow stretches goes unpaid; add a log-det term of the same weight as kl,"
+            " or take flow-kl for both"
+        )
 
 
 def _refuse_misfit_of_features(term: Loss, graph: Graph) -> None:

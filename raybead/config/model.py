@@ -55,9 +55,11 @@ class Autoencoder(Section):
         if not isinstance(raw, dict) or "variational" not in raw:
             return raw
         raw = dict(raw)
-        if raw.pop("variational") is True:
-            return {"posterior": "gaussian", **raw}
-        return raw
+        if raw.pop("variational") is not True:
+            return raw
+        if raw.get("posterior") == "point":
+            raise ValueError("variational = true and posterior = 'point' contradict each other")
+        return {"posterior": "gaussian", **raw}
 
     @model_validator(mode="after")
     def _enough_shares(self) -> Self:

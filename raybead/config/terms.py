@@ -89,7 +89,7 @@ class LogDetLoss(Term):
 
 class FlowKlLoss(Term):
     """Divergence of what a flow makes of a posterior from the standard normal distribution, by
-    the sample at hand (arXiv:1505.05770, eq. 15): in place of ``kl`` and ``log-det``."""
+    the sample at hand (arXiv:1505.05770, eq. 15): ``kl`` and ``log-det`` as one."""
 
     kind: Literal["flow-kl"]
     needs = frozenset({"posterior", "flow"})

@@ -25,7 +25,12 @@ def kl(output: Output, _batch: JetBatch | None = None, *, concentration: float =
 
     .. math:: \tfrac12 \sum_z (\mu_z^2 + \sigma_z^2 - \log \sigma_z^2 - 1)
 
-    and of a Dirichlet posterior of concentrations a from the symmetric one of c, with A the sum
+    of which a flow makes another one: there half of :math:`z_K^2 - z_0^2` is added, which is what
+    the flow costs under the prior, at the sample at hand; with ``log-det`` it is the divergence of
+    what the flow makes (arXiv:1505.05770, eq. 15), its start in closed form. In evaluation, where
+    z0 is mu, it still holds the variances back.
+
+    Of a Dirichlet posterior of concentrations a from the symmetric one of c, with A the sum
     of K numbers a
 
     .. math:: \log \frac{\Gamma(A) \Gamma(c)^K}{\Gamma(K c) \prod_z \Gamma(a_z)}
@@ -51,7 +56,11 @@ def _of_gaussian(output: Output) -> Tensor:
     assert output.log_variance is not None
     mu, log_variance = at_least_single(output.mu), at_least_single(output.log_variance)
     # expm1: close to the prior the difference of two large numbers would be all rounding.
-    return (mu.square() + log_variance.expm1() - log_variance).sum(dim=1) / 2
+    start = (mu.square() + log_variance.expm1() - log_variance).sum(dim=1) / 2
+    if output.z0 is None:
+        return start
+    z_K, z_0 = at_least_single(output.latent), at_least_single(output.z0)
+    return start + (z_K.square() - z_0.square()).sum(dim=1) / 2
 
 
 def _of_dirichlet(concentration_NK: Tensor, prior: float) -> Tensor:

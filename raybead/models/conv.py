@@ -145,5 +145,6 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z_BZ: Tensor, slots: Slots, keys_B: Tensor | None = None) -> Tensor:
         """[B, D, F]"""
-        grid_BDC = self.mlp(z_BZ, keys_B).view(len(z_BZ), self.slots, -1)
+        flat = self.mlp(z_BZ, keys_B)
+        grid_BDC = flat.view(len(z_BZ), self.slots, flat.shape[1] // self.slots)
         return self.stack(grid_BDC, slots, keys_B)

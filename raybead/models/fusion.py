@@ -136,7 +136,7 @@ class Fusion(nn.Module):
         x_TW = x_TW + self.rank.expand(len(has_BJ), -1, -1)[has_BJ]
         whole = x_TW.new_zeros(has_BJ.numel(), x_TW.shape[1])
         place_T = has_BJ.flatten().nonzero().squeeze(1)
-        return whole.index_copy(0, place_T, x_TW).view(*has_BJ.shape, -1)
+        return whole.index_copy(0, place_T, x_TW).view(*has_BJ.shape, x_TW.shape[1])
 
 
 def _learned(*shape: int) -> nn.Parameter:

@@ -49,7 +49,9 @@ class Slots:
         """[B, D, F] the grid: zeros where there is no node."""
         items = len(self.ptr) - 1
         grid = x_TF.new_zeros(items * self.width, x_TF.shape[1])
-        return grid.index_copy_(0, self.place_N, self.kept(x_TF)).view(items, self.width, -1)
+        return grid.index_copy_(0, self.place_N, self.kept(x_TF)).view(
+            items, self.width, x_TF.shape[1]
+        )
 
     def packed(self, grid_BDF: Tensor) -> Tensor:
         """[N, F] what a grid holds at the places that are taken."""

@@ -78,6 +78,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
             "search": words.sources_in_words(content.job.data.searched),
         },
         result=result,
+        items=f"{content.job.graph.level}s",
         observable=words.observable_name(result["observable"]),
         counted=words.counted(result["conclusion"]),
         calibration=content.calibration,

@@ -130,7 +130,12 @@ class JetScorer:
             if self.store:
                 found_NF = self.loss.reconstruction(output)
                 outputs.add(replace(output, reconstruction_NF=found_NF))
-        return {name: torch.cat(part) if part else none for name, part in parts.items()}
+        # Of no items there are columns all the same, and of the same kinds.
+        empty = {LATENT: none.new_empty(0, self.bundle.recipe.model.latent)}
+        return {
+            name: torch.cat(part) if part else empty.get(name, none)
+            for name, part in parts.items()
+        }
 
     def _found(self, output: Output, batch: JetBatch) -> dict[str, Tensor]:
         value = self.loss(output, batch)

@@ -28,7 +28,7 @@ def minus_log_likelihood(output: Output, losses: Sequence[Loss]) -> Tensor:
     Of a Gaussian posterior :math:`-\log p(z) - \log|\det J|`, with p the standard normal prior,
     z what the flow makes of the mean and J its Jacobian there: the density that the flow, taken
     backwards, makes of the prior (arXiv:1505.05770, eq. 13). Without a flow z is the mean. Of a
-    Dirichlet posterior p is the prior of ``kl``, and z the mean shares. The mean over the nodes
+    Dirichlet posterior p is the prior of ``kl``, and z softmax of mu. The mean over the nodes
     where every node has a latent.
     """
     z_NZ = output.latent.double()

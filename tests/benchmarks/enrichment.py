@@ -78,8 +78,7 @@ class Kind(NamedTuple):
 EVENT = {"level": "event", "jets": 3, "nodes": 15}
 FLOW = [
     {"kind": "mse"},
-    {"kind": "kl", "weight": 1e-3},
-    {"kind": "log-det", "weight": 1e-3},
+    {"kind": "flow-kl", "weight": 1e-3},
 ]
 KINDS = {
     "jet-dense, length of residuals": Kind(

@@ -39,10 +39,7 @@ latent = 4
 [[loss]]
 kind = "mse"
 [[loss]]
-kind = "kl"
-weight = 1e-3
-[[loss]]
-kind = "log-det"
+kind = "flow-kl"
 weight = 1e-3
 [[loss]]
 kind = "supcon"
@@ -93,7 +90,7 @@ def test_every_generator_is_trained_on_and_known_by_name(tmp_path):
     assert summary["workers"] == 2
     first, last = (run / "model").read_json("metrics.json")["history"]
     assert [epoch["annealed"]["loss.supcon.weight"] for epoch in (first, last)] == [0.0, 0.1]
-    assert first["train_terms"].keys() == {"mse", "kl", "log-det", "supcon"}
+    assert first["train_terms"].keys() == {"mse", "flow-kl", "supcon"}
     assert first["train"] < last["train"]  # which weighs the contrast
     search = pq.read_table(f"{run}/events/search", partitioning=None)
     assert search.num_rows == 70

@@ -289,6 +289,14 @@ def test_whole_events_have_columns_without_a_rank(model, event_rows):
     np.testing.assert_allclose(again["score"].to_numpy(), scores["score"].to_numpy(), rtol=1e-3)
 
 
+@pytest.mark.parametrize("of", ["mahalanobis", "flow-likelihood", {"loss": 1.0, "mahalanobis": 2}])
+def test_a_file_without_events_has_the_columns_of_all(of, event_rows):
+    scorer = scorer_of(bundle_of(DENSE, event_rows), Score(of=of))
+    some, none = (scorer.table(event_rows.slice(0, n)) for n in (20, 0))
+    assert pa.concat_tables([none, some]).schema == some.schema
+    assert len(none) == 0
+
+
 def test_scores_without_controls(event_rows):
     bundle, score = bundle_of(DENSE, event_rows), Score(controls=False)
     losses = scorer_of(bundle, score).table(event_rows)

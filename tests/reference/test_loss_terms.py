@@ -173,7 +173,8 @@ class TestFlowKl:
         )
         start = Independent(Normal(mu, (log_variance / 2).exp()), 1)
         prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
-        expected = start.log_prob(z0) - output.log_det_B - prior.log_prob(output.latent)
+        expected = kl_divergence(start, prior) - output.log_det_B
+        expected = expected + prior.log_prob(z0) - prior.log_prob(output.latent)
         torch.testing.assert_close(flow_kl(output), expected)
 
     def test_its_slope_is_right(self):
@@ -186,28 +187,36 @@ class TestFlowKl:
 
         assert torch.autograd.gradcheck(of, (mu, log_variance, z0))
 
-    def test_of_no_flow_its_mean_is_kl(self):
-        n = 40_000
-        mu, log_variance, _ = self.drawn(1)
-        many = mu.expand(n, -1), log_variance.expand(n, -1)
-        generator = torch.Generator().manual_seed(1)
-        noise = torch.randn(n, 3, generator=generator, dtype=torch.float64)
-        found = flow_kl(flowed(*many, mu + noise * (log_variance / 2).exp()))
-        expected = kl(flowed(mu, log_variance, mu))
-        error = found.std() / n**0.5
-        assert error < 0.02
-        assert abs(found.mean() - expected) < 4 * error
+    def test_of_a_flow_that_does_nothing_it_is_kl(self):
+        mu, log_variance, z0 = self.drawn(6)
+        plain = dataclasses.replace(flowed(mu, log_variance, z0), z0=None, log_det_B=None)
+        torch.testing.assert_close(flow_kl(flowed(mu, log_variance, z0)), kl(plain))
 
-    def test_of_a_flow_onto_the_prior_it_is_zero(self):
-        mu, log_variance, z0 = self.drawn(5)
-        output = flowed(
-            mu,
-            log_variance,
-            z0,
-            lambda z: (z - mu) * (-log_variance / 2).exp(),
-            lambda _: -log_variance.sum(1) / 2,
+    @pytest.mark.parametrize(("scale", "shift"), [(0.5, 0.3), (1.7, -0.4)])
+    def test_its_mean_is_the_divergence_of_what_the_flow_makes(self, scale, shift):
+        n, z = 40_000, 3
+        mu, log_variance, _ = self.drawn(1)
+        generator = torch.Generator().manual_seed(1)
+        noise = torch.randn(n, z, generator=generator, dtype=torch.float64)
+        many = mu.expand(n, -1), log_variance.expand(n, -1)
+        z0 = mu + noise * (log_variance / 2).exp()
+        stretched = z * math.log(scale)
+        found = flow_kl(
+            flowed(
+                *many, z0, lambda x: scale * x + shift, lambda x: x.new_full((len(x),), stretched)
+            )
         )
-        torch.testing.assert_close(flow_kl(output), torch.zeros(5, dtype=torch.float64))
+        made = Independent(Normal(scale * mu + shift, scale * (log_variance / 2).exp()), 1)
+        prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+        error = found.std() / n**0.5
+        assert error < 0.05
+        assert abs(found.mean() - kl_divergence(made, prior)) < 4 * error
+
+    def test_at_the_mean_a_wide_posterior_still_costs(self):
+        """Where scores are taken, nothing is to be had from variances beyond the prior's."""
+        mu, _, _ = self.drawn(5)
+        wide = flow_kl(flowed(mu, torch.full_like(mu, 4.0), mu))
+        assert (wide > flow_kl(flowed(mu, torch.zeros_like(mu), mu))).all()
 
     def test_log_det_is_what_is_stretched(self):
         mu, log_variance, z0 = self.drawn(4)

@@ -107,6 +107,14 @@ def test_saved_and_loaded_it_gives_the_same_bits(net, preset, tmp_path):
         assert torch.equal(mine, theirs)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_worker_may_have_no_item(net, training):
+    """As where a batch has fewer items than there are workers."""
+    output = net.train(training)(jets_of([4, 2]).select(torch.arange(0)))
+    assert output.reconstruction_NF.shape == output.target_NF.shape == (0, FEATURES)
+    assert output.ptr.tolist() == [0]
+
+
 def test_every_parameter_gets_a_gradient(preset):
     torch.manual_seed(1)
     net = net_of(preset).train()

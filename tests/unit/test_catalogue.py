@@ -26,8 +26,9 @@ def test_the_page_holds_the_tables():
 @pytest.mark.parametrize("preset", MODEL_PRESETS)
 def test_a_preset_fills_in_what_a_job_does_not_say(preset):
     of = MODEL_PRESETS[preset]
-    kind = "vae" if "posterior" in of else "mse"
-    says = [f"model.preset={preset}", "model.latent=5", f"loss.kind={kind}"]
+    restrained = [{"kind": "flow-kl" if "flow" in of else "kl"}] * ("posterior" in of)
+    terms = ", ".join(f"{{kind='{term['kind']}'}}" for term in [{"kind": "mse"}, *restrained])
+    says = [f"model.preset={preset}", "model.latent=5", f"loss=[{terms}]"]
     job = parse_job(JOB, says + ["graph.efps.n=3"] * ("fusion" in of))
     again = parse_job(dump_job(job), [f"model.preset={preset}"])
     assert again == job

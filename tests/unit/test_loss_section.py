@@ -40,6 +40,7 @@ OF_EVENTS = *EVENTS, "graph.node=event", "graph.features=event"
             "flow-kl stands in place of kl and log-det",
         ),
         ([GAUSSIAN, PLANAR, WITH.format("kind='log-det'")], "nothing restrains the posterior"),
+        ([GAUSSIAN, PLANAR, WITH.format("kind='kl'")], "what a flow stretches goes unpaid"),
         (["loss.kind=bce"], "bce needs features in [0, 1], and pt_deta isn't scaled to it"),
         (
             ["loss.kind=bce", "graph.scaling={pt='standard', default='min-max'}"],

@@ -84,7 +84,7 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
     legend(axes, rows=3)
     return saved(
         figure, "loss", "training",
-        "Loss on the training and validation jets after every epoch. The weights of the marked"
+        "Loss on the training and validation items after every epoch. The weights of the marked"
         " epoch, which has the lowest validation loss, are those that scored.",
         f"Train and validation loss over {len(epoch)} epochs; the best epoch is {epoch[best]},"
         f" with a validation loss of {validation[best]:.4g}.",
