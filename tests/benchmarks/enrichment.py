@@ -1,6 +1,6 @@
 """Does enrichment over generators help? ``make enrichment`` writes it into docs/enrichment.md.
 
-Three backgrounds that differ in how partons shower and what becomes of colour, and signals among
+Three backgrounds that differ in how partons shower, and signals among
 the background of one of them. (Vincia, the other shower of this Pythia, takes half a second an
 event.) A model trained on one generator alone meets the others' events as strange; one trained on
 several should not. Equal numbers of training events in all. Labels serve this evaluation alone.
@@ -53,7 +53,6 @@ GENERATORS: dict[str, tuple[str, ...]] = {
     "pythia-dipole": (
         "SpaceShower:dipoleRecoil = on",
         "TimeShower:alphaSvalue = 0.118",
-        "ColourReconnection:mode = 1",
     ),
 }
 SIGNALS = {
