@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from raybead.config.section import Section
 
@@ -24,12 +32,18 @@ class Annealing(Section):
     so that epochs compare. A learning rate is further cut by the plateau schedule.
     """
 
-    target: Annotated[
-        str,
-        Field(
-            pattern=r"^(loss\.[a-z0-9-]+\.(weight|temperature)|train\.(learning_rate|batch_items))$"
-        ),
-    ]
+    target: str
+
+    @field_validator("target")
+    @classmethod
+    def _can_be_annealed(cls, target: str) -> str:
+        known = re.fullmatch(r"loss\.[a-z0-9-]+\.(weight|temperature)", target)
+        if known is None and target not in (LEARNING_RATE, BATCH_ITEMS):
+            raise ValueError(
+                "what can be annealed is loss.<kind>.weight, loss.<kind>.temperature,"
+                f" {LEARNING_RATE} and {BATCH_ITEMS}"
+            )
+        return target
 
     @property
     def named(self) -> tuple[float, ...]:

@@ -51,6 +51,13 @@ class Job(Section):
         refuse_misfit(self.model, self.loss, self.graph)
         refuse_unknown_targets(self.train, self.loss)
         refuse_unknown_quantities(self.score, self.model, self.loss)
+        if self.train.batch_items < 3 and any(
+            not term.scores and "weights" not in term.needs for term in self.loss
+        ):
+            raise ValueError(
+                f"train.batch_items = {self.train.batch_items} leaves nothing to contrast with;"
+                " take 3 or more"
+            )
         fusion = getattr(self.model, "fusion", None)
         if self.graph.efps is not None and (fusion is None or "efps" not in fusion.tokens):
             raise ValueError("graph.efps: this model takes no polynomials; say [model.fusion]")

@@ -163,7 +163,15 @@ def _with_preset(raw: Any) -> Any:
     preset = MODEL_PRESETS[name]
     if raw.get("kind", preset["kind"]) != preset["kind"]:
         raise ValueError(f"preset {name!r} is a {preset['kind']}, not a {raw['kind']}")
-    return {**preset, **raw}
+    # A key of a preset's flow, or fusion, can be said as one of the model itself can.
+    inner = {
+        key: {**preset[key], **raw[key]}
+        for key in ("flow", "fusion")
+        if isinstance(raw.get(key), dict)
+        and isinstance(preset.get(key), dict)
+        and raw[key].get("kind", preset[key].get("kind")) == preset[key].get("kind")
+    }
+    return {**preset, **raw, **inner}
 
 
 Model = Annotated[

@@ -7,6 +7,7 @@ from typing import Any
 from raybead.config import Graph, Model
 from raybead.errors import RunError
 from raybead.models import Bundle
+from raybead.models.emd_bundle import DESCRIPTION
 from raybead.storage import Folder
 
 
@@ -21,6 +22,11 @@ def start_bundle(folder: Folder, graph: Graph, model: Model) -> Bundle:
     Raises:
         RunError: there is no bundle, or it is of another model or other features.
     """
+    if not folder.exists(DESCRIPTION):
+        raise RunError(
+            f"train.start_from: no model bundle in {folder}; give the folder of one, as"
+            " OUTPUT/NAME/model of another run"
+        )
     bundle = Bundle.load(folder)
     for section, ours, theirs in (
         ("model", model, bundle.recipe.model),

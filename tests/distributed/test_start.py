@@ -88,7 +88,7 @@ def test_a_warm_start_begins_with_its_weights_and_scaling(first, text):
 def test_a_start_that_cannot_be_is_refused_before_anything_runs(first, text):
     name = "name=third"
     for settings, says in (
-        (["train.start_from=nowhere"], "no model bundle in it"),
+        (["train.start_from=nowhere"], "start_from: no model bundle in"),
         ([f"train.start_from='{first}/model'", "model.latent=3"], "model.latent is 2"),
         ([f"train.start_from='{first}/model'", "graph.nodes=11"], "graph.nodes is 10"),
     ):

@@ -57,7 +57,7 @@ epochs = 10
         ("target='loss.emd.weight', start=0, end=1", "the job's loss has no emd; it has mse, kl"),
         ("target='loss.kl.temperature', start=1, end=2", "kl has no temperature"),
         ("target='loss.kl.beta', start=1, end=2", "train.anneal.0.target"),
-        ("target='train.epochs', start=1, end=2", "train.anneal.0.target"),
+        ("target='train.epochs', start=1, end=2", "what can be annealed is loss.<kind>.weight"),
         ("target='train.learning_rate', start=0, end=1", "has to be above 0"),
         ("target='train.batch_items', start=64, end=99.5", "a whole number of items"),
         ("target='train.batch_items', start=1, end=64", "2 or more"),

@@ -39,6 +39,15 @@ def test_a_preset_fills_in_what_a_job_does_not_say(preset):
     }
 
 
+def test_a_key_of_a_presets_flow_can_be_said_alone():
+    preset = ["model.preset=conv-orthogonal-vae", "loss=[{kind='mse'}, {kind='flow-kl'}]"]
+    flow = parse_job(JOB, [*preset, "model.flow.layers=2"]).model.flow
+    assert (flow.kind, flow.basis, flow.rank, flow.layers) == ("sylvester", "orthogonal", 5, 2)
+    assert parse_job(JOB, [*preset, "model.flow.kind=spline"]).model.flow.bins == 8
+    with pytest.raises(JobError, match=r"unknown key 'model\.flow\.length'"):
+        parse_job(JOB, [*preset, "model.flow.length=3"])
+
+
 def test_a_preset_of_another_kind_is_refused():
     with pytest.raises(JobError, match="preset 'edgenet' is a node-bottleneck"):
         parse_job(JOB, ["model.preset=edgenet", "model.kind=jet-bottleneck"])
