@@ -68,6 +68,7 @@ BY_COLUMN = 'graph.scaling={pt=["log","standard"], eta="robust", phi="sin-cos"}'
             "features 'jet-axis' are each of its own jet's axis",
         ),
         (["graph.efps.n=9"], "graph.efps.n: Input should be less than or equal to 7"),
+        (["graph.efps.n=3"], "graph.efps: this model takes no polynomials"),
         (["graph.presett=bead-4momentum"], "did you mean 'graph.preset'?"),
     ],
 )
@@ -95,7 +96,8 @@ def test_a_fault_is_one_line(overrides, says):
             ["graph.preset=bead-event", "jets.leading=5"],
             ("met", "sin_met_phi", "cos_met_phi", "n_jets", "ht"),
         ),
-        (["graph.level=event", "graph.jets=2", "graph.efps.n=3"], ("pt_deta", "pt_dphi", "pt")),
+        (["graph.level=event", "graph.jets=2"], ("pt_deta", "pt_dphi", "pt")),
+        (["graph.efps.n=3", "model.fusion.width=8"], ("pt_deta", "pt_dphi", "pt")),
     ],
 )
 def test_a_resolved_job_is_the_same_job(overrides, scaled):
