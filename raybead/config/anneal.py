@@ -45,11 +45,6 @@ class Annealing(Section):
             )
         return target
 
-    @property
-    def named(self) -> tuple[float, ...]:
-        """The values that the section names."""
-        raise NotImplementedError
-
 
 class PaceAnnealing(Annealing):
     """From ``start`` to ``end`` in equal steps over ``epochs``; ``end`` from then on."""
@@ -61,6 +56,7 @@ class PaceAnnealing(Annealing):
 
     @property
     def named(self) -> tuple[float, ...]:
+        """The values that the section names, as the other kinds' is."""
         return self.start, self.end
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import tomli_w
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
 
-from raybead.config.anneal import refuse_unknown_targets
+from raybead.config.anneal import refuse_unknown_targets, smallest_batch
 from raybead.config.data import Data
 from raybead.config.emd import Emd
 from raybead.config.graph import Graph
@@ -51,12 +51,10 @@ class Job(Section):
         refuse_misfit(self.model, self.loss, self.graph)
         refuse_unknown_targets(self.train, self.loss)
         refuse_unknown_quantities(self.score, self.model, self.loss)
-        if self.train.batch_items < 3 and any(
-            not term.scores and "weights" not in term.needs for term in self.loss
-        ):
+        smallest = smallest_batch(self.train)
+        if smallest < 3 and any(term.contrasts for term in self.loss):
             raise ValueError(
-                f"train.batch_items = {self.train.batch_items} leaves nothing to contrast with;"
-                " take 3 or more"
+                f"train.batch_items = {smallest} leaves nothing to contrast with; take 3 or more"
             )
         fusion = getattr(self.model, "fusion", None)
         if self.graph.efps is not None and (fusion is None or "efps" not in fusion.tokens):

@@ -106,7 +106,7 @@ def refuse_misfit(model: Model, losses: tuple[Loss, ...], graph: Graph) -> None:
             )
         if "flow" in term.needs and flow is None:
             raise ValueError(f"loss {term.kind} needs a flow; say [model.flow]")
-        if not term.scores and "weights" not in term.needs and model.latent < 2:
+        if term.contrasts and model.latent < 2:
             raise ValueError(f"loss {term.kind} needs angles: a model.latent of 2 or more")
         _refuse_misfit_of_features(term, graph)
     if not any(term.compares for term in losses):

@@ -21,6 +21,8 @@ class Term(Section):
     model's."""
     compares: ClassVar[bool] = True
     """Whether it compares a reconstruction with what it aims at."""
+    contrasts: ClassVar[bool] = False
+    """Whether an item's value depends on the others of its batch."""
     scores: ClassVar[bool] = True
     """Whether an item by itself has a value of the term, so that it is part of the score."""
     signed: ClassVar[bool] = False
@@ -99,6 +101,7 @@ class FlowKlLoss(Term):
 
 class _Contrast(Term):
     compares = False
+    contrasts = True
     scores = False
     temperature: PositiveFloat = 0.07
     """That cosines of latents are divided by."""

@@ -7,6 +7,7 @@ from raybead.graphs.facts import JetFacts, jet_facts
 from raybead.graphs.features import event_features, jet_features, node_features
 from raybead.graphs.jetbatch import JetBatch, complete_edges
 from raybead.graphs.momenta import Momenta, features_of, momenta_of, unscaled_momenta
+from raybead.graphs.owners import owners
 from raybead.graphs.scaling import Scaling
 from raybead.graphs.tiles import Tile, tiles
 from raybead.graphs.views import Alterations
@@ -30,6 +31,7 @@ __all__ = [
     "jet_features",
     "momenta_of",
     "node_features",
+    "owners",
     "tiles",
     "unscaled_momenta",
 ]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from raybead.graphs.owners import owners
+
 
 @dataclass(frozen=True)
 class Clouds:
@@ -42,5 +44,4 @@ class Clouds:
 
     def jet_of_particle(self) -> Tensor:
         """[N] which jet each particle belongs to."""
-        index = torch.arange(len(self), device=self.ptr.device)
-        return torch.repeat_interleave(index, self.ptr.diff(), output_size=len(self.pt_N))
+        return owners(self.ptr, len(self.pt_N))

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from raybead.graphs.owners import owners
+
 
 @dataclass(frozen=True)
 class JetBatch:
@@ -105,8 +107,7 @@ class JetBatch:
 
     def jet_of_node(self) -> Tensor:
         """[T] which jet each node belongs to."""
-        index = torch.arange(len(self), device=self.device)
-        return torch.repeat_interleave(index, self.sizes_B, output_size=len(self.x_TF))
+        return owners(self.ptr, len(self.x_TF))
 
     def dense(self, width: int | None = None) -> tuple[Tensor, Tensor]:
         """Padded features [B, width, F] and the mask [B, width] of real nodes.

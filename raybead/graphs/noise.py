@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from raybead.graphs.jetbatch import JetBatch
+from raybead.graphs.owners import owners
 
 _ODD = (-7046029254386353131, -4658895280553007687, -7723592293110705685)
 """The constants of splitmix64 (doi:10.1145/2714064.2660195), as signed integers."""
@@ -37,8 +38,7 @@ def keys_of_parts(keys_B: Tensor, ptr: Tensor) -> Tensor:
         keys_B: the jets'.
         ptr: [B + 1] offsets of the jets among their parts.
     """
-    index = torch.arange(len(keys_B), device=ptr.device)
-    jet_T = torch.repeat_interleave(index, ptr.diff())
+    jet_T = owners(ptr, int(ptr[-1]))
     place_T = torch.arange(len(jet_T), device=ptr.device) - ptr[jet_T]
     return _mixed(keys_B[jet_T]) + place_T
 

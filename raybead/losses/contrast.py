@@ -20,11 +20,7 @@ def directions(output: Output) -> Tensor:
     A latent of no length stays one, which makes a cosine of 0 with all others, and has no
     gradient.
     """
-    latent_BZ = at_least_single(output.latent)
-    if output.latent_ptr is not None:
-        latent_BZ = torch.segment_reduce(
-            latent_BZ, "mean", offsets=output.latent_ptr, axis=0, initial=0
-        )
+    latent_BZ = output.per_item(at_least_single(output.latent))
     square_B1 = latent_BZ.square().sum(dim=1, keepdim=True)
     somewhere_B1 = square_B1 > _NOWHERE**2
     return torch.where(somewhere_B1, latent_BZ * square_B1.where(somewhere_B1, 1.0).rsqrt(), 0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from raybead.config import KlLoss
@@ -46,9 +45,7 @@ def kl(output: Output, _batch: JetBatch | None = None, *, concentration: float =
         per_latent = _of_dirichlet(output.concentration, concentration)
     else:
         per_latent = _of_gaussian(output)
-    if output.latent_ptr is None:
-        return per_latent
-    return torch.segment_reduce(per_latent, "mean", offsets=output.latent_ptr, axis=0, initial=0)
+    return output.per_item(per_latent)
 
 
 def _of_gaussian(output: Output) -> Tensor:

@@ -70,10 +70,7 @@ class JetLoss:
     @property
     def contrasts(self) -> bool:
         """Whether a jet's loss depends on the others of its batch."""
-        return any(
-            not config.scores and "weights" not in config.needs
-            for config in self._configs.values()
-        )
+        return any(config.contrasts for config in self._configs.values())
 
     def altered(self, **settings: Mapping[str, Any]) -> JetLoss:
         """The same loss with other settings of some terms, by their kind; weights may be 0.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from raybead.config import WassersteinLoss
-from raybead.graphs import JetBatch
+from raybead.graphs import JetBatch, owners
 from raybead.losses.space import Space, Term
 from raybead.models import Output, at_least_single
 
@@ -23,10 +23,7 @@ def wasserstein(output: Output, _batch: JetBatch | None = None) -> Tensor:
 
     of n values each, put in order: there are as many reconstructed nodes as there are real ones.
     """
-    jets = torch.arange(len(output.ptr) - 1, device=output.ptr.device)
-    jet_N = torch.repeat_interleave(
-        jets, output.ptr.diff(), output_size=len(output.reconstruction_NF)
-    )
+    jet_N = owners(output.ptr, len(output.reconstruction_NF))
     ours_NF = _ordered(at_least_single(output.reconstruction_NF), jet_N)
     theirs_NF = _ordered(output.target_NF, jet_N)
     per_rank_N = (ours_NF - theirs_NF).abs().mean(dim=1)

@@ -38,6 +38,15 @@ class Output:
     views: tuple[Output, ...] = ()
     """What the model made of altered views of the same items, where a loss asks for them"""
 
+    def per_item(self, values: Tensor) -> Tensor:
+        """[B, ...] of values that there is one of for each latent.
+
+        The mean over the item's nodes where every node has a latent, 0 for an item of none.
+        """
+        if self.latent_ptr is None:
+            return values
+        return torch.segment_reduce(values, "mean", offsets=self.latent_ptr, axis=0, initial=0)
+
     def split(self, items: Sequence[int]) -> list[Output]:
         """One output for each so many items of a batch, in order; views aren't kept."""
         found: list[Output] = []

@@ -17,9 +17,7 @@ from raybead.models import Output
 
 def latents(output: Output) -> Tensor:
     """[B, Z] the items' latents; the mean over the nodes where every node has one."""
-    if output.latent_ptr is None:
-        return output.latent
-    return _mean(output.latent, output.latent_ptr)
+    return output.per_item(output.latent)
 
 
 def minus_log_likelihood(output: Output, losses: Sequence[Loss]) -> Tensor:
@@ -42,10 +40,5 @@ def minus_log_likelihood(output: Output, losses: Sequence[Loss]) -> Tensor:
         # A share that single precision has rounded to 0 isn't 0.
         least = torch.finfo(torch.float32).tiny
         found_N = constant - (prior - 1) * z_NZ.clamp(min=least).log().sum(dim=1)
-    if output.latent_ptr is not None:
-        found_N = _mean(found_N, output.latent_ptr)
-    return found_N if output.log_det_B is None else found_N - output.log_det_B.double()
-
-
-def _mean(values: Tensor, ptr: Tensor) -> Tensor:
-    return torch.segment_reduce(values, "mean", offsets=ptr, axis=0, initial=0)
+    found_B = output.per_item(found_N)
+    return found_B if output.log_det_B is None else found_B - output.log_det_B.double()

@@ -154,7 +154,7 @@ class Trainer:
         terms = self.evaluate(self.split.validation)
         refuse_divergence(epoch + 1, train_terms, terms)
         train, validation = train_terms.pop("loss"), terms.pop("loss")
-        best = progress.is_best(validation, config.min_delta, self.model)
+        best = progress.keep_if_best(validation, config.min_delta, self.model)
         record = EpochRecord(epoch, train, validation, rate, best, terms, train_terms, dict(held))
         progress.history.append(record)
         self.schedule.step(validation)

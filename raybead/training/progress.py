@@ -53,8 +53,8 @@ class Progress:
         """Epochs since the best."""
         return self.epoch - 1 - self.best_epoch
 
-    def is_best(self, validation: float, min_delta: float, model: nn.Module) -> bool:
-        """Whether the epoch that has just been run is the best so far; it's then kept."""
+    def keep_if_best(self, validation: float, min_delta: float, model: nn.Module) -> bool:
+        """Keep the weights of the epoch just run if it is the best; say whether it is."""
         if not validation < self.best_loss - min_delta:
             return False
         self.best_loss, self.best_epoch = validation, self.epoch

@@ -41,6 +41,7 @@ OF_EVENTS = *EVENTS, "graph.node=event", "graph.features=event"
         ),
         ([GAUSSIAN, PLANAR, WITH.format("kind='log-det'")], "nothing restrains the posterior"),
         ([GAUSSIAN, PLANAR, WITH.format("kind='kl'")], "what a flow stretches goes unpaid"),
+        ([WITH.format("kind='supcon'"), "train.batch_items=2"], "nothing to contrast with"),
         (["loss.kind=bce"], "bce needs features in [0, 1], and pt_deta isn't scaled to it"),
         (
             ["loss.kind=bce", "graph.scaling={pt='standard', default='min-max'}"],

@@ -5,6 +5,7 @@ Axes: N items, Z numbers of the latent, I of the context.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import cast
 
@@ -14,16 +15,16 @@ from torch import Tensor, nn
 from raybead.models.output import at_least_single
 
 
-class Map(nn.Module):
+class Map(nn.Module, ABC):
     """An invertible map of a latent, for every item by its context."""
 
+    @abstractmethod
     def forward(self, z_NZ: Tensor, context_NI: Tensor) -> tuple[Tensor, Tensor]:
         """What becomes of z, and [N] the log-determinant of the Jacobian there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inverse(self, z_NZ: Tensor, context_NI: Tensor) -> tuple[Tensor, Tensor]:
         """What became z, and [N] the log-determinant of the map forward from there."""
-        raise NotImplementedError
 
 
 class Chain(Map):
