@@ -57,6 +57,7 @@ from raybead.config.score import (
     logarithms_of,
     quantities_of,
 )
+from raybead.config.sweep import CorruptionKind, Dimension, Sweep
 from raybead.config.terms import (
     BceLoss,
     ChamferLoss,
@@ -100,8 +101,10 @@ __all__ = [
     "Combination",
     "ComplexityKind",
     "ConvolutionalFlow",
+    "CorruptionKind",
     "Data",
     "DeepEmdLoss",
+    "Dimension",
     "DistanceLoss",
     "Download",
     "Efps",
@@ -148,6 +151,7 @@ __all__ = [
     "Stored",
     "Substructure",
     "SupConLoss",
+    "Sweep",
     "SylvesterFlow",
     "Train",
     "TriggeredAnnealing",

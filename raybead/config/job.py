@@ -22,6 +22,7 @@ from raybead.config.loss import Losses, MseLoss, refuse_misfit
 from raybead.config.model import JetBottleneckModel, Model
 from raybead.config.score import Score, refuse_unknown_quantities
 from raybead.config.section import Section
+from raybead.config.sweep import Sweep
 from raybead.config.train import Train
 from raybead.errors import JobError
 
@@ -45,6 +46,7 @@ class Job(Section):
     calibrate: Calibrate = Calibrate()
     reach: Reach = Reach()
     emd: Emd = Emd()
+    sweep: Sweep | None = None
 
     @model_validator(mode="after")
     def _model_and_loss_fit(self) -> Job:

@@ -43,6 +43,9 @@ class Score(Section):
     controls: bool = True
     """Whether scores that take no learning stand beside the model's. They take most of the time:
     N-subjettiness alone ten times that of a small model."""
+    ensemble: PositiveInt = 1
+    """Of the bundles that a sweep kept with the model, the best so many score together: each
+    event score is standardised on the background sample, and the mean of them is taken."""
     batch_items: PositiveInt = 4096
     workers: PositiveInt | Literal["auto"] = "auto"
     use_gpu: bool | Literal["auto"] = "auto"
