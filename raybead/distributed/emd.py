@@ -15,7 +15,7 @@ from raybead.config import Emd
 from raybead.distributed.board import Board, post
 from raybead.distributed.session import Cluster
 from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
-from raybead.distributed.workers import Epochs, RayTeam, leave_state, take_up, train_together
+from raybead.distributed.workers import Epochs, RayPlace, crew_of, train_together
 from raybead.errors import RaybeadError, StorageError
 from raybead.events import read_parquet, table_bytes
 from raybead.models.emd_bundle import EmdBundle
@@ -130,14 +130,12 @@ def train_emd(
     Raises:
         TrainingError: the loss diverges, workers don't fit the cluster, or are lost too often.
     """
-    outcome, workers = train_together(
+    outcome = train_together(
         _train_worker,
         {"config": config.model_dump(mode="json"), "seed": seed, "targets": targets},
-        config.train,
-        "emd",
-        PAIRS_A_WORKER,
+        crew := crew_of(config.train, "emd", PAIRS_A_WORKER, cluster),
+        config.train.max_failures,
         resume,
-        cluster,
         on_epoch,
     )
     held_out = pa.table(outcome["held_out"])
@@ -145,7 +143,7 @@ def train_emd(
     bundle = EmdBundle(
         config,
         {name: torch.tensor(array) for name, array in outcome["weights"].items()},
-        outcome["summary"] | workers | {"agreement": metrics["agreement"]},
+        outcome["summary"] | crew.told() | {"agreement": metrics["agreement"]},
     )
     return bundle, metrics, held_out
 
@@ -165,17 +163,16 @@ def _train_here(config: Emd, seed: int, targets: Folder, board: Board) -> dict[s
     )
     pairs, split = JetPairs.of(table), split_of(table.column("side").to_pylist())
     torch.manual_seed(seed)
-    device = ray.train.torch.get_device()
-    network = EmdNetwork(config).to(device)
-    wrapped = ray.train.torch.prepare_model(network)
-    team = RayTeam(device)
-    trainer = EmdTrainer(network, pairs, split, config, seed, team=team, wrapped=wrapped)
-    take_up(trainer)
+    place = RayPlace()
+    network = EmdNetwork(config).to(place.device)
+    wrapped = place.wrapped(network)
+    trainer = EmdTrainer(network, pairs, split, config, seed, team=place.team, wrapped=wrapped)
+    place.take_up(trainer)
     for record in trainer.epochs():
-        if team.rank == 0:
+        if place.team.rank == 0:
             post(board, {**asdict(record), "epochs": config.epochs})
-        leave_state(trainer, team.rank)
-    if team.rank != 0:
+        place.leave_state(trainer)
+    if place.team.rank != 0:
         return {}
     progress = trainer.progress
     network.load_state_dict(progress.best_weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,83 +15,53 @@ import torch
 import torch.distributed
 from ray.exceptions import RayError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig
+from torch import nn
 
 from raybead.config import Train, smallest_batch
 from raybead.distributed.board import watched
 from raybead.distributed.session import Cluster
 from raybead.errors import TrainingError
 from raybead.storage import Folder
-from raybead.training import Trainer
+from raybead.training import STATE, Team, Trainer, state_bytes
 
-STATE = "state.pt"
 Epochs = Callable[[dict[str, Any]], None]
 """Called with the notes that workers post."""
 
 
-def train_together(
-    work: Callable[[dict[str, Any]], dict[str, Any]],
-    given: dict[str, Any],
-    config: Train,
-    section: str,
-    items_a_worker: int,
-    resume: Folder,
-    cluster: Cluster,
-    on_epoch: Epochs,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run a training on as many workers as a job and its cluster want.
+@dataclass(frozen=True)
+class Crew:
+    """Workers that train together, and what each has."""
+
+    workers: int
+    cpus: float
+    gpus: float = 0
+
+    def told(self) -> dict[str, Any]:
+        """What a training's summary says of it."""
+        return {"workers": self.workers, "gpu": self.gpus > 0}
+
+
+def crew_of(config: Train, section: str, items_a_worker: int, cluster: Cluster) -> Crew:
+    """The workers that a job and its cluster want.
 
     Args:
-        work: what each worker runs; errors that a user can mend it returns as ``fault``.
-        given: its argument, to which ``board`` is added.
         config: of which the workers, the GPUs and the batch matter.
         section: of the job file that config is, for errors.
         items_a_worker: items of a batch that make a further CPU worker worth while.
-        resume: where state is kept while training goes on.
         cluster: that the workers run on.
-        on_epoch: told of every note on the board.
-
-    Returns:
-        What the first worker returned, and ``workers`` and ``gpu``.
 
     Raises:
-        TrainingError: a fault, workers that don't fit the cluster, or are lost too often.
+        TrainingError: workers that don't fit the cluster, which Ray would wait for for ever.
     """
     workers, use_gpu = _workers(config, items_a_worker, cluster)
-    cpus = 1 if use_gpu else max(1, min(cluster.cpus // workers, cluster.largest_cpus))
-    _refuse_misfit(section, workers, use_gpu, cluster)
-    resume.make()
-    filesystem, path = (None, resume.uri) if resume.is_local else resume.arrow()
-    with watched(on_epoch) as board:
-        trainer = ray.train.torch.TorchTrainer(
-            work,
-            train_loop_config={**given, "board": board},
-            scaling_config=ScalingConfig(
-                num_workers=workers,
-                use_gpu=use_gpu,
-                resources_per_worker={"CPU": cpus} | ({"GPU": 1} if use_gpu else {}),
-            ),
-            run_config=RunConfig(
-                name="train",
-                storage_path=path,
-                storage_filesystem=filesystem,
-                failure_config=FailureConfig(
-                    max_failures=config.max_failures, controller_failure_limit=3
-                ),
-                checkpoint_config=CheckpointConfig(num_to_keep=2),
-            ),
+    has, what = (cluster.gpus, "GPUs") if use_gpu else (cluster.cpus, "CPUs")
+    if workers > has and not cluster.grows:
+        raise TrainingError(
+            f"{section}.workers = {workers} asks for as many {what}, and there are {has} here"
         )
-        try:
-            outcome = trainer.fit().return_value
-        except SystemExit:  # what Ray Train makes of an interrupt
-            raise KeyboardInterrupt from None
-        except (RayError, ray.train.TrainingFailedError) as error:
-            raise TrainingError(
-                f"training on {workers} workers failed: {_reason(error)}"
-            ) from error
-    assert outcome is not None  # what the first worker returns
-    if "fault" in outcome:
-        raise TrainingError(outcome["fault"])
-    return outcome, {"workers": workers, "gpu": use_gpu}
+    cpus = 1 if use_gpu else max(1, min(cluster.cpus // workers, cluster.largest_cpus))
+    return Crew(workers, cpus, int(use_gpu))
 
 
 def _workers(config: Train, items_a_worker: int, cluster: Cluster) -> tuple[int, bool]:
@@ -101,13 +72,67 @@ def _workers(config: Train, items_a_worker: int, cluster: Cluster) -> tuple[int,
     return max(1, fits), use_gpu
 
 
-def _refuse_misfit(section: str, workers: int, use_gpu: bool, cluster: Cluster) -> None:
-    """Ray would wait for ever for what a cluster that doesn't grow hasn't got."""
-    has, what = (cluster.gpus, "GPUs") if use_gpu else (cluster.cpus, "CPUs")
-    if workers > has and not cluster.grows:
-        raise TrainingError(
-            f"{section}.workers = {workers} asks for as many {what}, and there are {has} here"
+def train_together(
+    work: Callable[[dict[str, Any]], dict[str, Any]],
+    given: dict[str, Any],
+    crew: Crew,
+    max_failures: int,
+    resume: Folder,
+    on_note: Epochs,
+) -> dict[str, Any]:
+    """Run a training on several workers.
+
+    Args:
+        work: what each worker runs; errors that a user can mend it returns as ``fault``.
+        given: its argument, to which ``board`` is added.
+        crew: the workers.
+        max_failures: lost workers that are replaced.
+        resume: where state is kept while training goes on.
+        on_note: told of every note on the board.
+
+    Returns:
+        What the first worker returned.
+
+    Raises:
+        TrainingError: a fault, or workers that are lost too often.
+    """
+    resume.make()
+    filesystem, path = (None, resume.uri) if resume.is_local else resume.arrow()
+    shares = 0 < crew.gpus < 1
+    with watched(on_note) as board:
+        trainer = ray.train.torch.TorchTrainer(
+            work,
+            train_loop_config={**given, "board": board},
+            # NCCL refuses workers that have one GPU together.
+            torch_config=TorchConfig(backend="gloo") if shares else None,
+            scaling_config=ScalingConfig(
+                num_workers=crew.workers,
+                use_gpu=crew.gpus > 0,
+                resources_per_worker={"CPU": crew.cpus}
+                | ({"GPU": crew.gpus} if crew.gpus else {}),
+            ),
+            run_config=RunConfig(
+                name="train",
+                storage_path=path,
+                storage_filesystem=filesystem,
+                failure_config=FailureConfig(
+                    max_failures=max_failures, controller_failure_limit=3
+                ),
+                checkpoint_config=CheckpointConfig(num_to_keep=2),
+            ),
         )
+        try:
+            outcome = trainer.fit().return_value
+        except SystemExit:  # what Ray Train makes of an interrupt
+            raise KeyboardInterrupt from None
+        except (RayError, ray.train.TrainingFailedError) as error:
+            raise TrainingError(
+                f"training on {crew.workers} workers failed: {_reason(error)}"
+            ) from error
+    assert outcome is not None  # what the first worker returns
+    if "fault" in outcome:
+        raise TrainingError(outcome["fault"])
+    return outcome
 
 
 def _reason(error: BaseException) -> str:
@@ -135,20 +160,28 @@ class RayTeam:
         return shared.cpu()
 
 
-def take_up(trainer: Trainer) -> None:
-    """Go back to the last epoch that an earlier try of this training left, if there is one."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is not None:
-        with checkpoint.as_directory() as folder:
-            trainer.restore(torch.load(Path(folder) / STATE, map_location="cpu"))
+class RayPlace:
+    """A worker of a Ray Train run, whose state lies in the run's checkpoints."""
 
+    def __init__(self) -> None:
+        self.device = ray.train.torch.get_device()
+        self.team: Team = RayTeam(self.device)
 
-def leave_state(trainer: Trainer, rank: int) -> None:
-    """Leave a checkpoint after an epoch; all workers report, the first brings the state."""
-    metrics = {"epoch": trainer.progress.epoch}
-    if rank != 0:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        torch.save(trainer.state(), Path(folder) / STATE)
-        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        return ray.train.torch.prepare_model(model)
+
+    def take_up(self, trainer: Trainer) -> None:
+        checkpoint = ray.train.get_checkpoint()
+        if checkpoint is not None:
+            with checkpoint.as_directory() as folder:
+                trainer.restore(torch.load(Path(folder) / STATE, map_location="cpu"))
+
+    def leave_state(self, trainer: Trainer) -> None:
+        """All workers report, the first brings the state."""
+        metrics = {"epoch": trainer.progress.epoch}
+        if self.team.rank != 0:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / STATE).write_bytes(state_bytes(trainer))
+            ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))

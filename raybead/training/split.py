@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from raybead.config import Train
@@ -42,6 +44,24 @@ def split_by_event(event_B: Tensor, config: Train, seed: int) -> Split:
     side[order[n_validation : n_validation + n_test]] = 2
     of_jet = torch.from_numpy(side[jet_event])
     return Split(*(torch.nonzero(of_jet == number).flatten() for number in range(3)))
+
+
+def taken(rows: Sequence[int], most: int | None) -> list[NDArray[np.int64]]:
+    """Which rows of each file training may look at: evenly from all where they are capped.
+
+    Args:
+        rows: of each file.
+        most: in all; every row if None.
+    """
+    total = sum(rows)
+    wanted = total if most is None else min(most, total)
+    index, seen, done = [], 0, 0
+    for n in rows:
+        seen += n
+        share = wanted * seen // max(total, 1) - done
+        done += share
+        index.append(np.arange(share) * n // max(share, 1))
+    return index
 
 
 def batches(index: Tensor, batch_items: int, seed: tuple[int, ...] | None) -> list[Tensor]:
