@@ -1,0 +1,229 @@
+"""Sweeps on Ray Tune: who is tried next, what stops early, and a record of every trial.
+
+A trial of one worker trains in Tune's own process for it; one of several is a Ray Train run that
+Tune's process waits for, and asks for next to nothing itself, so that no trial holds CPUs that
+its own workers wait for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import (
+    ASHAScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    TrialScheduler,
+)
+from ray.tune.search import Searcher
+
+from raybead.config import Job, Sweep
+from raybead.distributed.session import Cluster
+from raybead.distributed.stream import Tick, result_of, told
+from raybead.distributed.trials import run_trial
+from raybead.distributed.workers import Crew
+from raybead.errors import TrainingError
+from raybead.storage import Folder
+from raybead.sweeping.course import Course
+from raybead.sweeping.judged import write_judged
+from raybead.sweeping.progress import Progress
+from raybead.sweeping.proposers import Proposer, mutations
+from raybead.sweeping.records import TrialRecord
+from raybead.sweeping.space import Space
+
+SETTINGS = {
+    # An interrupt ends the command; Tune would end its trials and go on as if all were done.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # raybead keeps records of its own; Tune's are read by nobody.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # A trial that failed has nothing to report.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+}
+ENDLESS = 1_000_000
+LEAST_CPU = 0.01
+"""Of a trial that waits for its own workers. Nothing at all is refused."""
+
+
+def make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict[str, int]:
+    """Write the events that trials are judged by; see :func:`write_judged`."""
+    return result_of(_make_judged.remote(events, job, sweep, folder))
+
+
+@ray.remote
+@told
+def _make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> Any:
+    return write_judged(events, job, sweep, folder)
+
+
+def run_trials(
+    course: Course,
+    proposer: Proposer,
+    identify: Callable[[Job], str],
+    resume: Folder,
+    cluster: Cluster,
+    tick: Tick,
+) -> list[TrialRecord]:
+    """Run a sweep's trials, as far as its budget goes.
+
+    Trials that are recorded aren't run again; one that was killed goes on at its last epoch.
+
+    Args:
+        course: of the sweep.
+        proposer: of values to be tried.
+        identify: the short hash of all that decides what comes of a trial.
+        resume: where the sweep's own state is kept.
+        cluster: that trials run on.
+        tick: told of trials that end.
+
+    Returns:
+        The records, in the order of proposals.
+
+    Raises:
+        TrainingError: trials don't fit the cluster.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    sweep = course.sweep
+    crew = _crew(sweep, cluster)
+    at_a_time = _concurrent(sweep, crew, cluster)
+    state = Progress(course, proposer, identify, resume, tick)
+    scratch = resume / "tune"
+    scratch.delete()
+    scratch.make()
+    filesystem, path = (None, scratch.uri) if scratch.is_local else scratch.arrow()
+    asks = {"cpu": LEAST_CPU}
+    if crew.workers == 1:
+        asks = {"cpu": crew.cpus} | ({"gpu": crew.gpus} if crew.gpus else {})
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(run_trial, course=course, crew=crew), asks),
+        tune_config=tune.TuneConfig(
+            metric="objective",
+            mode="max",
+            search_alg=_Search(state),
+            scheduler=_scheduler(course),
+            num_samples=-1,
+            max_concurrent_trials=at_a_time,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            stop=_Budget(state),
+            callbacks=[_Watch(state)],
+            failure_config=tune.FailureConfig(max_failures=2),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    scratch.delete()
+    return state.records()
+
+
+def _crew(sweep: Sweep, cluster: Cluster) -> Crew:
+    gpus = float(cluster.gpus > 0) if sweep.gpus == "auto" else sweep.gpus
+    needs = (("CPUs", sweep.workers * sweep.cpus, cluster.cpus),
+             ("GPUs", sweep.workers * gpus, cluster.gpus))  # fmt: skip
+    for what, wanted, there in needs:
+        if wanted > there and not cluster.grows:
+            raise TrainingError(
+                f"sweep: a trial of {sweep.workers} workers asks for {wanted:g} {what}, and there"
+                f" are {there} here"
+            )
+    return Crew(sweep.workers, sweep.cpus, gpus)
+
+
+def _concurrent(sweep: Sweep, crew: Crew, cluster: Cluster) -> int:
+    """Trials at a time: never more than their workers have room for, or they'd wait for ever."""
+    room = int(cluster.cpus / (crew.workers * crew.cpus))
+    if crew.gpus:
+        room = min(room, int(cluster.gpus / (crew.workers * crew.gpus) + 1e-9))
+    room = max(room, 1)
+    if sweep.concurrent == "auto":
+        return room
+    return sweep.concurrent if cluster.grows else min(sweep.concurrent, room)
+
+
+def _scheduler(course: Course) -> TrialScheduler:
+    sweep = course.sweep
+    match sweep.search, sweep.scheduler:
+        case "pbt", _:
+            return PopulationBasedTraining(
+                time_attr="epoch",
+                perturbation_interval=sweep.grace,
+                hyperparam_mutations={"values": mutations(Space.of(sweep, course.raw))},
+                require_attrs=False,
+            )
+        case _, "asha":
+            return ASHAScheduler(
+                time_attr="epoch",
+                max_t=ENDLESS,  # epochs are the job's to end
+                grace_period=sweep.grace,
+                reduction_factor=sweep.reduction,
+            )
+        case _, "median":
+            return MedianStoppingRule(time_attr="epoch", grace_period=sweep.grace)
+        case _:
+            return FIFOScheduler()
+
+
+class _Search(Searcher):
+    """Hands Tune what a proposer proposes."""
+
+    def __init__(self, state: Progress) -> None:
+        super().__init__(metric="objective", mode="max")
+        self._state = state
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002
+        return self._state.next() or Searcher.FINISHED
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """The watch, which knows which trial it is of, sees to it."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Records of trials are all that is gone on from."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never asked for."""
+
+
+class _Watch(tune.Callback):
+    """Tells a sweep what Tune sees."""
+
+    def __init__(self, state: Progress) -> None:
+        self._state = state
+
+    def on_trial_result(self, **seen: Any) -> None:
+        if "epoch" in seen["result"]:
+            self._state.at(seen["trial"].config["trial"], seen["result"]["epoch"])
+
+    def on_trial_complete(self, **seen: Any) -> None:
+        self._state.ended(seen["trial"].config["trial"])
+
+    def on_trial_error(self, **seen: Any) -> None:
+        self._state.ended(seen["trial"].config["trial"], _last_line(seen["trial"]))
+
+
+class _Budget(tune.Stopper):
+    """Ends all trials when the budget is spent."""
+
+    def __init__(self, state: Progress) -> None:
+        self._state = state
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+        return False
+
+    def stop_all(self) -> bool:
+        return self._state.over
+
+
+def _last_line(trial: Any) -> str:
+    """What went wrong with a trial whose process ended; all around it is Ray's."""
+    lines = [line.strip() for line in str(trial.pickled_error or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "its process ended again and again"

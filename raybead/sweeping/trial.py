@@ -1,0 +1,178 @@
+"""One trial: a job is trained, judged on the way and at its end, and recorded.
+
+A trial's folder holds ``resume/`` while it trains, ``so_far.json`` once it was judged,
+``record.json`` when it is over, and then ``model/`` (the bundle) and ``scores/`` of the events
+that it was judged by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from raybead.config import Job, Sweep, dump_job
+from raybead.errors import StorageError
+from raybead.events import read_parquet, table_bytes
+from raybead.models import Bundle
+from raybead.storage import JOB, Folder
+from raybead.sweeping.judge import Judgement, judge
+from raybead.sweeping.records import TrialRecord
+from raybead.training import JobTraining, Place
+
+RECORD, SO_FAR = "record.json", "so_far.json"
+RESUME, MODEL, SCORES = "resume", "model", "scores"
+METRICS = "metrics.json"
+
+Told = Callable[[int, float, JobTraining], None]
+"""Called with epochs run and the objective, when a trial was judged."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial to be run."""
+
+    trial: str
+    number: int
+    values: Mapping[str, Any]
+    job: Job
+    sweep: Sweep
+    folder: Folder
+
+    def run(
+        self,
+        background: Folder,
+        judged: Mapping[str, pa.Table],
+        search: pa.Table | None,
+        place: Place,
+        on_judged: Told,
+    ) -> None:
+        """Train, judge, and record. Of several workers the first judges.
+
+        Args:
+            background: prepared events to train on.
+            judged: event rows to judge by.
+            search: prepared events of the search sample, in an evaluation.
+            place: where it trains; with state that an earlier try left there, it goes on.
+            on_judged: told of every judgement.
+        """
+        leads, started = place.team.rank == 0, time.monotonic()
+        before = so_far(self.folder)
+        seconds = 0.0 if before is None else before.seconds
+        history = {} if before is None else dict(before.history)
+        training = JobTraining.of(self.job, background, place)
+        due = judged_epochs(self.sweep, self.job.train.epochs)
+        last: tuple[int, Judgement] | None = None
+
+        def judgement(bundle: Bundle) -> Judgement:
+            nonlocal last
+            best = int(bundle.summary["best_epoch"])
+            if last is None or last[0] != best:
+                device = str(place.device)
+                last = best, judge(self.job, self.sweep, bundle, judged, search, device)
+            history[int(bundle.summary["epochs"])] = last[1].objective.value
+            return last[1]
+
+        def record(bundle: Bundle, found: Judgement, status: Any) -> TrialRecord:
+            return TrialRecord(
+                trial=self.trial,
+                number=self.number,
+                values=dict(self.values),
+                status=status,
+                epochs=bundle.summary["epochs"],
+                of_epochs=self.job.train.epochs,
+                best_epoch=bundle.summary["best_epoch"],
+                seconds=round(seconds + time.monotonic() - started, 1),
+                parameters=sum(one.numel() for one in training.trainer.model.parameters()),
+                quantities=found.quantities,
+                objective=found.objective,
+                history=tuple(sorted(history.items())),
+            )
+
+        for one in training.epochs(place):
+            if leads and one.epoch + 1 in due and not training.trainer.over:
+                bundle = training.best()
+                found = judgement(bundle)
+                leave(self.folder, SO_FAR, record(bundle, found, "stopped"))
+                on_judged(one.epoch + 1, found.objective.value, training)
+        bundle, metrics = training.finished()
+        if not leads:
+            return
+        found = judgement(bundle)
+        summary = {
+            **bundle.summary,
+            "workers": place.team.size,
+            "gpu": place.device.type == "cuda",
+        }
+        bundle = Bundle(bundle.recipe, bundle.scaling, bundle.weights, summary, bundle.emd)
+        bundle.save(self.folder / MODEL)
+        (self.folder / MODEL).write_json(METRICS, metrics)
+        for name, table in found.scores.items():
+            (self.folder / SCORES).write(f"{name}.parquet", table_bytes(table))
+        self.folder.write(JOB, dump_job(self.job).encode())
+        leave(self.folder, RECORD, record(bundle, found, "done"))
+        (self.folder / RESUME).delete()
+        on_judged(bundle.summary["epochs"], found.objective.value, training)
+
+
+def judged_epochs(sweep: Sweep, epochs: int) -> set[int]:
+    """Epochs, from 1, after which a trial is judged; it also is at its end.
+
+    Those at which a scheduler decides; without one a few, for one to look at.
+    """
+    if sweep.search == "pbt" or sweep.scheduler == "median":
+        return set(range(sweep.grace, epochs + 1, sweep.grace))
+    factor = sweep.reduction if sweep.scheduler == "asha" else 2
+    due, epoch = set(), sweep.grace
+    while epoch <= epochs:
+        due.add(epoch)
+        epoch *= factor
+    return due
+
+
+def record_of(folder: Folder) -> TrialRecord | None:
+    """The record of a trial that is over."""
+    return _read(folder, RECORD)
+
+
+def so_far(folder: Folder) -> TrialRecord | None:
+    """What is known of a trial that was judged on its way."""
+    return _read(folder, SO_FAR)
+
+
+def scores_of(folder: Folder) -> dict[str, pa.Table]:
+    """Event scores of the events that a finished trial was judged by."""
+    scores = folder / SCORES
+    return {
+        name.removesuffix(".parquet"): read_parquet(scores.read(name), f"{scores}/{name}")
+        for name in scores.names(".parquet")
+    }
+
+
+def failed(trial: str, number: int, values: Mapping[str, Any], reason: str) -> TrialRecord:
+    """The record of a trial that ended in an error."""
+    return TrialRecord(
+        trial=trial, number=number, values=dict(values), status="failed", reason=reason
+    )
+
+
+def leave(folder: Folder, name: str, record: TrialRecord) -> None:
+    """Write a record."""
+    folder.write_json(name, record.model_dump(mode="json"))
+
+
+def _read(folder: Folder, name: str) -> TrialRecord | None:
+    if not folder.exists(name):
+        return None
+    try:
+        return TrialRecord.model_validate(folder.read_json(name))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise StorageError(
+            f"{folder}/{name}: not a record of a trial: {where}: {fault['msg']}"
+        ) from None
