@@ -178,8 +178,9 @@ class _Search(Searcher):
         super().__init__(metric="objective", mode="max")
         self._state = state
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # noqa: ARG002
-        return self._state.next() or Searcher.FINISHED
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        values = self._state.next(trial_id)
+        return Searcher.FINISHED if values is None else {"values": values}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -201,13 +202,13 @@ class _Watch(tune.Callback):
 
     def on_trial_result(self, **seen: Any) -> None:
         if "epoch" in seen["result"]:
-            self._state.at(seen["trial"].config["trial"], seen["result"]["epoch"])
+            self._state.at(seen["trial"].trial_id, seen["result"]["epoch"])
 
     def on_trial_complete(self, **seen: Any) -> None:
-        self._state.ended(seen["trial"].config["trial"])
+        self._state.ended(seen["trial"].trial_id)
 
     def on_trial_error(self, **seen: Any) -> None:
-        self._state.ended(seen["trial"].config["trial"], _last_line(seen["trial"]))
+        self._state.ended(seen["trial"].trial_id, _last_line(seen["trial"]))
 
 
 class _Budget(tune.Stopper):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +11,42 @@ import pyarrow as pa
 import torch
 from ray import tune
 
+from raybead.config import Job
 from raybead.distributed.board import Board, post
 from raybead.distributed.workers import Crew, RayPlace, train_together
 from raybead.errors import RaybeadError
 from raybead.events import read_parquet
-from raybead.storage import Folder
-from raybead.sweeping.course import Course
+from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.judged import judged_tables
 from raybead.sweeping.trial import RECORD, RESUME, Told, Trial, failed, leave, record_of
 from raybead.training import STATE, JobTraining, LonePlace, Place, prepare_gpu, state_bytes
 
 
 def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
-    """What Tune runs for each trial."""
-    folder = course.trials / config["trial"]
+    """What Tune runs: config holds the values to be tried."""
+    ticket = course.of_ticket(tune.get_context().get_trial_id())
+    folder, values = course.trials / ticket.trial, config["values"]
     record = record_of(folder)
-    if record is not None:
+    if record is not None and record.judged_by == course.judged_by:
         for epoch, value in record.history:
             tune.report({"epoch": epoch, "objective": value})
         return
     try:
-        if crew.workers == 1:
-            _alone(config, course, crew, folder)
+        trial = course.trial(ticket, values)
+        if record is not None and record.status == "done":
+            epoch, value = trial.judge_again(*_judged_by(course, trial.job))
+            tune.report({"epoch": epoch, "objective": value})
+        elif crew.workers == 1:
+            _alone(trial, course, crew)
         else:
-            _together(config, course, crew, folder)
+            _together(trial, ticket, course, crew)
     except RaybeadError as error:
         # What a user can mend would be no other the next time, and is no reason to end the sweep.
-        leave(
-            folder,
-            RECORD,
-            failed(config["trial"], config["number"], config["values"], str(error)),
-        )
+        leave(folder, RECORD, failed(ticket.trial, ticket.number, values, str(error)))
 
 
-def _alone(config: dict[str, Any], course: Course, crew: Crew, folder: Folder) -> None:
-    place = _TunePlace(folder / RESUME, "cuda" if crew.gpus else "cpu")
+def _alone(trial: Trial, course: Course, crew: Crew) -> None:
+    place = _TunePlace(trial.folder / RESUME, "cuda" if crew.gpus else "cpu")
 
     def on_judged(epoch: int, value: float, training: JobTraining) -> None:
         found = {"epoch": epoch, "objective": value}
@@ -55,26 +57,27 @@ def _alone(config: dict[str, Any], course: Course, crew: Crew, folder: Folder) -
             (Path(state) / STATE).write_bytes(state_bytes(training.trainer))
             tune.report(found, checkpoint=tune.Checkpoint.from_directory(state))
 
-    _run(config, course, place, on_judged)
+    _run(trial, course, place, on_judged)
 
 
-def _together(config: dict[str, Any], course: Course, crew: Crew, folder: Folder) -> None:
+def _together(trial: Trial, ticket: Ticket, course: Course, crew: Crew) -> None:
     train_together(
         _team_worker,
-        {"config": config, "course": course},
+        {"ticket": ticket, "values": trial.values, "course": course},
         crew,
-        course.job(config["values"]).train.max_failures,
-        folder / RESUME,
-        lambda note: tune.report(note),
+        trial.job.train.max_failures,
+        trial.folder / RESUME,
+        tune.report,
     )
 
 
 def _team_worker(given: dict[str, Any]) -> dict[str, Any]:
     board: Board = given["board"]
+    course: Course = given["course"]
     try:
         _run(
-            given["config"],
-            given["course"],
+            course.trial(given["ticket"], given["values"]),
+            course,
             RayPlace(),
             lambda epoch, value, _: post(board, {"epoch": epoch, "objective": value}),
         )
@@ -83,9 +86,14 @@ def _team_worker(given: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _run(config: dict[str, Any], course: Course, place: Place, on_judged: Told) -> None:
-    job = course.job(config["values"])
-    prepare_gpu(job.train.deterministic)
+def _run(trial: Trial, course: Course, place: Place, on_judged: Told) -> None:
+    prepare_gpu(trial.job.train.deterministic)
+    background = course.sample(trial.job).background
+    trial.run(background, *_judged_by(course, trial.job), place, on_judged)
+
+
+def _judged_by(course: Course, job: Job) -> tuple[Mapping[str, pa.Table], pa.Table | None]:
+    """Event rows that a trial is judged by, and those of the search sample in an evaluation."""
     sample = course.sample(job)
     search = None
     if sample.search is not None:
@@ -93,15 +101,7 @@ def _run(config: dict[str, Any], course: Course, place: Place, on_judged: Told) 
         search = pa.concat_tables(
             [read_parquet(sample.search.read(name), f"{sample.search}/{name}") for name in names]
         )
-    trial = Trial(
-        trial=config["trial"],
-        number=config["number"],
-        values=config["values"],
-        job=job,
-        sweep=course.sweep,
-        folder=course.trials / config["trial"],
-    )
-    trial.run(sample.background, judged_tables(sample.judged), search, place, on_judged)
+    return judged_tables(sample.judged), search
 
 
 class _TunePlace(LonePlace):

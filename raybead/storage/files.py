@@ -145,6 +145,15 @@ class Folder:
             if fs.exists(path):
                 fs.rm(path, recursive=True)
 
+    def copy_to(self, target: Folder) -> None:
+        """Copy all files of this folder into ``target``, each whole, under the same names."""
+        fs, path = self._open()
+        with _telling(self.uri):
+            files = [str(file) for file in fs.find(path)]
+        for file in files:
+            name = file.removeprefix(path).lstrip("/")
+            target.write(name, self.read(name))
+
     def move_to(self, target: Folder) -> None:
         """Put this folder in the place of ``target``.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from raybead.config import Job
 from raybead.storage import Folder
-from raybead.sweeping.course import Course
+from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.proposers import Proposer, Values
 from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.trial import RECORD, failed, leave, record_of, so_far
@@ -40,6 +40,7 @@ class Progress:
         self._folder, self._started = folder, time.monotonic()
         self._before = folder.read_json(SPENT)["seconds"] if folder.exists(SPENT) else 0.0
         self._proposed: dict[str, Values] = {}
+        self._named: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self._ended = 0
         self._replays = course.sweep.scheduler != "none"
@@ -53,31 +54,46 @@ class Progress:
             sweep.epochs is not None and epochs >= sweep.epochs
         )
 
-    def next(self) -> dict[str, Any] | None:
-        """What Tune is to try next; None where there is no more."""
+    def next(self, ticket: str) -> dict[str, Any] | None:
+        """Values that are to be tried next; None where there are no more.
+
+        Args:
+            ticket: that whoever runs the trial has: its :class:`Ticket` tells what it is of.
+        """
+        course = self.course
         while not self.over:
             values = self.proposer.propose()
             if values is None:
                 return None
-            name = self.identify(self.course.job(values))
+            name = self.identify(course.job(values))
             if name in self._proposed:  # other words for the same job
                 self.proposer.tell(values, None)
                 continue
             number = len(self._proposed)
             self._proposed[name] = values
-            record = record_of(self.course.trials / name)
-            if record is None or (self._replays and record.status != "failed"):
-                return {"trial": name, "number": number, "values": dict(values)}
-            self.ended(name)
+            folder = course.trials / name
+            record, before = record_of(folder), so_far(folder)
+            known = record is not None and record.judged_by == course.judged_by
+            if record is not None and (record.status == "failed" or (known and not self._replays)):
+                self._ended_at(name)
+                continue
+            self._named[ticket] = name
+            course.leave_ticket(ticket, Ticket(trial=name, number=number))
+            # A population's values have moved since they were proposed.
+            return dict(values if before is None else before.values)
         return None
 
-    def at(self, name: str, epoch: int) -> None:
+    def at(self, ticket: str, epoch: int) -> None:
         """A trial was judged."""
+        name = self._named[ticket]
         self._epochs[name] = max(self._epochs.get(name, 0), epoch)
         self._folder.write_json(SPENT, {"seconds": self._seconds()})
 
-    def ended(self, name: str, reason: str | None = None) -> None:
+    def ended(self, ticket: str, reason: str | None = None) -> None:
         """A trial is over: trained to its end, stopped, or failed for a reason that is told."""
+        self._ended_at(self._named[ticket], reason)
+
+    def _ended_at(self, name: str, reason: str | None = None) -> None:
         folder, values = self.course.trials / name, self._proposed[name]
         record = record_of(folder)
         if record is None and reason is not None:

@@ -54,6 +54,8 @@ class TrialRecord(BaseModel):
     seconds: float = 0.0
     parameters: int | None = None
     """Trainable numbers of the model."""
+    judged_by: str = ""
+    """Hash of all that decides how it was judged."""
     quantities: dict[str, Quantity] = {}
     objective: Quantity | None = None
     """The weighted sum of quantities that the job asks for."""

@@ -42,6 +42,8 @@ class Trial:
     job: Job
     sweep: Sweep
     folder: Folder
+    judged_by: str = ""
+    """Hash of all that decides how it is judged."""
 
     def run(
         self,
@@ -86,6 +88,7 @@ class Trial:
                 epochs=bundle.summary["epochs"],
                 of_epochs=self.job.train.epochs,
                 best_epoch=bundle.summary["best_epoch"],
+                judged_by=self.judged_by,
                 seconds=round(seconds + time.monotonic() - started, 1),
                 parameters=sum(one.numel() for one in training.trainer.model.parameters()),
                 quantities=found.quantities,
@@ -111,12 +114,39 @@ class Trial:
         bundle = Bundle(bundle.recipe, bundle.scaling, bundle.weights, summary, bundle.emd)
         bundle.save(self.folder / MODEL)
         (self.folder / MODEL).write_json(METRICS, metrics)
-        for name, table in found.scores.items():
-            (self.folder / SCORES).write(f"{name}.parquet", table_bytes(table))
+        self._leave_scores(found)
         self.folder.write(JOB, dump_job(self.job).encode())
         leave(self.folder, RECORD, record(bundle, found, "done"))
         (self.folder / RESUME).delete()
         on_judged(bundle.summary["epochs"], found.objective.value, training)
+
+
+    def judge_again(
+        self, judged: Mapping[str, pa.Table], search: pa.Table | None
+    ) -> tuple[int, float]:
+        """Judge a trial that was trained to its end by what is asked for now.
+
+        Returns:
+            Epochs run, and the objective.
+        """
+        record = record_of(self.folder)
+        assert record is not None
+        found = judge(self.job, self.sweep, Bundle.load(self.folder / MODEL), judged, search)
+        self._leave_scores(found)
+        history = ((record.epochs, found.objective.value),)
+        again = {
+            "judged_by": self.judged_by,
+            "quantities": found.quantities,
+            "objective": found.objective,
+            "history": history,
+        }
+        leave(self.folder, RECORD, record.model_copy(update=again))
+        return history[0]
+
+    def _leave_scores(self, found: Judgement) -> None:
+        (self.folder / SCORES).delete()
+        for name, table in found.scores.items():
+            (self.folder / SCORES).write(f"{name}.parquet", table_bytes(table))
 
 
 def judged_epochs(sweep: Sweep, epochs: int) -> set[int]:

@@ -1,0 +1,237 @@
+"""A sweep, whole: from the job's ``[sweep]`` to a leaderboard and the best model in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raybead.config import BY_TRUTH, SWEPT_SECTIONS, Job, Sweep, job_of, parse_job
+from raybead.console import Console
+from raybead.distributed.session import session
+from raybead.errors import JobError, RunError, TrainingError
+from raybead.events import table_bytes
+from raybead.models import Bundle
+from raybead.pipeline import execute
+from raybead.report.sweep import write_sweep_report
+from raybead.stages import Stages, run_folder, with_networks
+from raybead.storage import JOB, MANIFEST, Folder, Stage
+from raybead.sweeping.course import Course, Sample, jets_of
+from raybead.sweeping.leaderboard import leaderboard, summary
+from raybead.sweeping.proposers import proposer_of
+from raybead.sweeping.records import TrialRecord
+from raybead.sweeping.trial import MODEL, record_of
+from raybead.sweeping.trial_job import refuse_unknown_keys, trial_job, variants
+
+TRIALS, VARIANTS, MEMBERS, SCORE = "trials", "variants", "members", "score.json"
+BOARD, SUMMARY, BEST = "leaderboard.parquet", "summary.json", "best.json"
+Raw = Mapping[str, Any]
+_DECIDES_NOTHING = {"concurrent", "workers", "cpus", "gpus", "keep"}
+
+
+def sweep(
+    raw: Raw,
+    console: Console,
+    *,
+    address: str | None = None,
+    num_cpus: int | None = None,
+    overwrite: bool = False,
+) -> Folder:
+    """Run a job's sweep: prepare, try, rank, and put the best bundle into ``model/``.
+
+    Args:
+        raw: the job as its file says it.
+        console: that progress goes to.
+        address: of a Ray cluster; see :func:`raybead.distributed.session.session`.
+        num_cpus: of a Ray that is started on this machine.
+        overwrite: whether a run of other data in the same place may be replaced.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        RaybeadError: whatever stops it, in one line.
+    """
+    job, config = _asked(raw)
+    refuse_unknown_keys(config, raw)
+    run, jobs = run_folder(job), _prepared(raw, job, config)
+    with session(address, num_cpus) as cluster:
+        for one in jobs.values():
+            execute(one, "prepare", console, overwrite=overwrite)
+            _judge(one, config, console)
+        stage = _stage(raw, job, config, jobs)
+        why = stage.why_stale()
+        if why is None:
+            console.say("sweep: current, kept")
+        else:
+            if why != "not done yet":
+                console.say(f"sweep: {why}")
+            started = time.monotonic()
+            with console.stage("sweep") as tick:
+                from raybead.distributed.sweep import run_trials
+
+                records = run_trials(
+                    _course(raw, config, jobs, run),
+                    proposer_of(config, raw, job.seed),
+                    _identity,
+                    run / TRIALS,
+                    cluster,
+                    tick,
+                )
+            told = _conclude(job, config, records, stage)
+            stage.finish({**told, "seconds": round(time.monotonic() - started, 1)})
+    found = (run / "sweep").read_json(BEST)
+    if _promoted(trial_job(raw, found["values"]), found, jobs):
+        console.say(f"model: the best trial's, {found['trial']}")
+    return run
+
+
+def best_job(raw: Raw) -> Job:
+    """The job that a sweep found best, to be gone on with.
+
+    Raises:
+        RunError: there is no sweep of this job that is done.
+    """
+    job, config = _asked(raw)
+    run = run_folder(job)
+    why = _stage(raw, job, config, _prepared(raw, job, config)).why_stale()
+    if why is not None:
+        raise RunError(f"{run}: no sweep of this job there ({why}); raybead sweep first")
+    return trial_job(raw, (run / "sweep").read_json(BEST)["values"])
+
+
+def _asked(raw: Raw) -> tuple[Job, Sweep]:
+    job = job_of(raw)
+    if job.sweep is None:
+        raise JobError("the job has no [sweep]; say in [sweep.over] which keys are to be tried")
+    return job, job.sweep
+
+
+def _prepared(raw: Raw, job: Job, config: Sweep) -> dict[str, Job]:
+    """Jobs whose runs hold the events of every ``[jets]`` that trials may have."""
+    every, jobs = variants(config, raw), {}
+    for jets in every:
+        one = job.model_copy(update={"jets": jets})
+        if len(every) > 1:
+            own = run_folder(job) / VARIANTS
+            name = f"jets-{_hash(jets.model_dump(mode='json'))}"
+            one = one.model_copy(update={"output": own.uri, "name": name})
+        jobs[jets_of(one)] = one
+    return jobs
+
+
+def _judged(job: Job, config: Sweep) -> Stage:
+    """The events that trials on a job's events are judged by."""
+    background, train = Stages.of(job).background, job.train
+    return Stage(
+        background.run,
+        "judged",
+        {
+            "events": background.key,
+            "train": [train.test, train.validation, train.max_events],
+            "judged": [config.events, list(config.corruptions)],
+            "seed": job.seed,
+        },
+    )
+
+
+def _judge(job: Job, config: Sweep, console: Console) -> None:
+    stage = _judged(job, config)
+    if stage.why_stale() is not None:
+        from raybead.distributed.sweep import make_judged
+
+        with console.stage("events to judge by"):
+            events = Stages.of(job).background.folder
+            stage.finish(make_judged(events, job, config, stage.beside))
+
+
+def _stage(raw: Raw, job: Job, config: Sweep, jobs: Mapping[str, Job]) -> Stage:
+    depends = {
+        "judged": [_judged(one, config).key for one in jobs.values()],
+        "search": [Stages.of(one).search.key for one in jobs.values()]
+        if config.evaluation
+        else [],
+        "job": {section: raw.get(section) for section in (*SWEPT_SECTIONS, "hunt")},
+        "sweep": config.model_dump(mode="json", exclude=_DECIDES_NOTHING),
+        "seed": job.seed,
+    }
+    return Stage(run_folder(job), "sweep", json.loads(json.dumps(depends, default=str)))
+
+
+def _course(raw: Raw, config: Sweep, jobs: Mapping[str, Job], run: Folder) -> Course:
+    samples = {}
+    for jets, one in jobs.items():
+        stages = Stages.of(one)
+        search = stages.search.folder if config.evaluation else None
+        samples[jets] = Sample(stages.background.folder, _judged(one, config).folder, search)
+    judged = [_judged(one, config).key for one in jobs.values()]
+    asked = config.model_dump(mode="json", exclude={"over", "trials", *_DECIDES_NOTHING})
+    judged_by = _hash([judged, asked, raw.get("hunt")])
+    return Course(dict(raw), config, samples, run / TRIALS, judged_by, with_networks)
+
+
+def _identity(job: Job) -> str:
+    """A trial's name: a hash of all that decides what is trained, and how it is scored."""
+    return _hash([Stages.of(job).model.key, job.score.model_dump(mode="json")])
+
+
+def _hash(what: Any) -> str:
+    text = json.dumps(what, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _conclude(
+    job: Job, config: Sweep, records: Sequence[TrialRecord], stage: Stage
+) -> dict[str, Any]:
+    """Rank the trials; write the board, and its page."""
+    done = {record.trial: record for record in records if record.status == "done"}
+    if not done:
+        failed = [record.reason for record in records if record.status == "failed"]
+        why = f": {failed[0]}" if failed else "; give it more minutes, or epochs"
+        raise TrainingError(f"sweep: none of {len(records)} trials was trained to its end{why}")
+    board, told = leaderboard(records, config), summary(records, config)
+    ranked = [trial for trial in board.column("trial").to_pylist() if trial in done]
+    beside = stage.beside
+    beside.write(BOARD, table_bytes(board))
+    beside.write_json(SUMMARY, told)
+    found = {
+        "trial": ranked[0],
+        "values": done[ranked[0]].values,
+        "members": ranked[: config.keep],
+        "objective": config.objective,
+        "by_truth": not BY_TRUTH.isdisjoint(config.weights),
+    }
+    beside.write_json(BEST, found)
+    write_sweep_report(job, board, told, {one.trial: one.history for one in records}, beside)
+    return {"trials": len(records), "done": len(done), **found}
+
+
+def _promoted(best: Job, found: Mapping[str, Any], jobs: Mapping[str, Job]) -> bool:
+    """Put the best bundle, and those of its ensemble, into ``model/``; false if they are there."""
+    stages = Stages.of(best)
+    chosen = {key: found[key] for key in ("trial", "members", "objective", "by_truth")}
+    run, stage = stages.model.run, stages.model
+    if stage.why_stale() is None and stage.facts().get("sweep") == chosen:
+        return False
+    source = Stages.of(jobs[jets_of(best)])
+    for own, there in ((stages.background, source.background), (stages.search, source.search)):
+        if own.why_stale() is not None:
+            there.folder.copy_to(own.beside)
+            own.beside.remove(MANIFEST)
+            own.finish(there.facts())
+    trials = run / TRIALS
+    stage.beside.delete()
+    (trials / found["trial"] / MODEL).copy_to(stage.beside)
+    for rank, trial in enumerate(found["members"], start=1):
+        member = stage.beside / MEMBERS / str(rank)
+        (trials / trial / MODEL).copy_to(member)
+        origin = f"{trials}/{trial}/{JOB}"
+        score = parse_job((trials / trial).read(JOB).decode(), origin=origin).score
+        member.write_json(SCORE, score.model_dump(mode="json"))
+    record = record_of(trials / found["trial"])
+    assert record is not None
+    summary = Bundle.load(stage.beside).summary
+    stage.finish({**summary, "sweep": chosen, "seconds": record.seconds})
+    return True
