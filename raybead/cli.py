@@ -12,7 +12,7 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 import raybead
-from raybead.config import ZENODO_API, Download, PythiaSource, Resonance, load_job
+from raybead.config import ZENODO_API, Download, PythiaSource, Resonance, load_job, load_raw
 from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels, download_files, show_files
@@ -20,6 +20,8 @@ from raybead.inspection import inspect
 from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
 from raybead.storage import Folder
+from raybead.sweep import best_job
+from raybead.sweep import sweep as run_sweep
 
 app = App(
     name="raybead",
@@ -41,6 +43,9 @@ Cpus = Annotated[int | None, Parameter(help="CPUs of a Ray that is started on th
 Overwrite = Annotated[
     bool, Parameter(help="Replace a run of other data in the same place.", negative=())
 ]
+FromSweep = Annotated[
+    bool, Parameter(help="With what the job's sweep found best.", negative=())
+]
 
 
 def _verb(verb: Verb, says: str) -> Callable[..., None]:
@@ -54,10 +59,11 @@ def _verb(verb: Verb, says: str) -> Callable[..., None]:
         address: Address = None,
         cpus: Cpus = None,
         overwrite: Overwrite = False,
+        from_sweep: FromSweep = False,
     ) -> None:
         console = Console()
         run = execute(
-            load_job(job, set_),
+            best_job(load_raw(job, set_)) if from_sweep else load_job(job, set_),
             verb,
             console,
             address=address,
@@ -78,6 +84,23 @@ run = _verb("run", "Do the whole job, and write the report.")
 _verb("calibrate", "Repeat the hunt on pseudo-data without a signal: are its p-values uniform?")
 _verb("reach", "Inject signals into pseudo-data: what does the hunt find, and from where on?")
 _verb("train-emd", "Train a network for the energy mover's distance on background jets.")
+
+
+@app.command
+def sweep(
+    job: JobFile,
+    /,
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Try other values of some keys, rank them without truth, and keep the best model."""
+    console = Console()
+    raw = load_raw(job, set_)
+    run = run_sweep(raw, console, address=address, num_cpus=cpus, overwrite=overwrite)
+    show_run(run, console)
 
 
 @app.command

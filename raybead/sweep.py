@@ -28,7 +28,8 @@ from raybead.sweeping.trial_job import refuse_unknown_keys, trial_job, variants
 TRIALS, VARIANTS, MEMBERS, SCORE = "trials", "variants", "members", "score.json"
 BOARD, SUMMARY, BEST = "leaderboard.parquet", "summary.json", "best.json"
 Raw = Mapping[str, Any]
-_DECIDES_NOTHING = {"concurrent", "workers", "cpus", "gpus", "keep"}
+_DECIDES_NOTHING = {"concurrent", "workers", "cpus", "gpus"}
+_JUDGES = {"objective", "also", "evaluation", "corruptions", "events", "replicas", "masses"}
 
 
 def sweep(
@@ -167,7 +168,7 @@ def _course(raw: Raw, config: Sweep, jobs: Mapping[str, Job], run: Folder) -> Co
         search = stages.search.folder if config.evaluation else None
         samples[jets] = Sample(stages.background.folder, _judged(one, config).folder, search)
     judged = [_judged(one, config).key for one in jobs.values()]
-    asked = config.model_dump(mode="json", exclude={"over", "trials", *_DECIDES_NOTHING})
+    asked = config.model_dump(mode="json", include=_JUDGES)
     judged_by = _hash([judged, asked, raw.get("hunt")])
     return Course(dict(raw), config, samples, run / TRIALS, judged_by, with_networks)
 
