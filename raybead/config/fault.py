@@ -30,10 +30,14 @@ def first_fault(
     written = list(_written_path(fault["loc"], raw))
     key = ".".join(written)
     if fault["type"] == "extra_forbidden":
-        # A dotted part is a key of a table of keys, whose tables all hold the same.
-        near = nearest_key(".".join(part for part in written if "." not in part), model)
-        if near == key:
+        # A dotted part is a key of a table of keys, whose tables all hold the same; a number is a
+        # place in an array, whose tables do, too.
+        plain = ".".join(part for part in written if "." not in part and not part.isdigit())
+        near = nearest_key(plain, model)
+        if near == plain:
             return f"key {key!r} doesn't go with this kind of {key.rpartition('.')[0]}", False
+        if near and any("." in part for part in written):
+            near = ".".join([*written[:-1], near.rpartition(".")[2]])
         return f"unknown key {key!r}" + (f"; did you mean {near!r}?" if near else ""), True
     return _said(fault, key), False
 
