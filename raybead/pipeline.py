@@ -75,6 +75,10 @@ def execute(
     run = run_folder(job)
     if verb not in ("prepare", "train-emd"):
         refuse_missing_networks(job, stages.emd)
+    if job.score.ensemble > 1 and "scores" in STEPS[verb]:
+        from raybead.scoring import refuse_missing_members  # torch takes seconds
+
+        refuse_missing_members(job.score, stages.model)
     if in_throwaway_folder():
         console.say(f"the run is kept in {run}")
     _refuse_foreign(run, job, overwrite)
@@ -199,7 +203,7 @@ def _told(tick: Tick) -> Callable[[dict[str, Any]], None]:
 
 def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
     from raybead.distributed.score import score
-    from raybead.scoring import Calibration
+    from raybead.scoring import Calibrations
 
     events: dict[Role, Folder] = {
         "background": stages.background.folder,
@@ -207,8 +211,8 @@ def _score(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
     }
     beside = stages.scores.beside
     facts = score(events, stages.model.folder, job, beside, cluster, tick)
-    # With it the bundle scores new events as these were.
-    Calibration.load(beside).save(stages.model.folder)
+    # With it the bundles score new events as these were.
+    Calibrations.load(beside).save(stages.model.folder)
     return facts
 
 

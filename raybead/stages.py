@@ -87,6 +87,7 @@ class Stages:
                 "events": [background.key, search.key],
                 "model": model.key,
                 "score": job.score.model_dump(mode="json", exclude={"workers", "batch_items"}),
+                **_what_members(job, model.folder),
             },
         )
         hunt = Stage(
@@ -254,6 +255,15 @@ def _what_starts(job: Job) -> str | None:
         return "not there"
     scaling = json.dumps(folder.read_json(DESCRIPTION).get("scaling"), sort_keys=True)
     return hashlib.sha256(folder.read(WEIGHTS) + scaling.encode()).hexdigest()
+
+
+def _what_members(job: Job, model: Folder) -> dict[str, Any]:
+    """What of the bundles of an ensemble decides; of one bundle, the key of the model is all."""
+    if job.score.ensemble == 1:
+        return {}
+    from raybead.scoring import members_digests
+
+    return {"members": members_digests(model, job.score)}
 
 
 def in_throwaway_folder() -> bool:

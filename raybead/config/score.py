@@ -39,13 +39,16 @@ class Score(Section):
     scores' order. latent: ``latent_j1``, ... of every jet, or of each of its nodes where the model
     gives these latents. reconstruction: ``target_j1``, ``reconstruction_j1``, ... lists of nodes,
     in the features' own units (where ``[graph] scaling`` can't be undone, as the model sees them,
-    with names that end in ``_scaled``). Of events: ``latent``, ``target``, ``reconstruction``."""
+    with names that end in ``_scaled``). Of events: ``latent``, ``target``, ``reconstruction``.
+    Of an ensemble it is the best bundle's."""
     controls: bool = True
     """Whether scores that take no learning stand beside the model's. They take most of the time:
     N-subjettiness alone ten times that of a small model."""
     ensemble: PositiveInt = 1
     """Of the bundles that a sweep kept with the model, the best so many score together: each
-    event score is standardised on the background sample, and the mean of them is taken."""
+    event score is standardised on the background sample, and the mean of them is taken. ``of``,
+    ``combine``, ``complexity`` and ``complexity_fit`` are then each bundle's own, as its trial
+    had them. See docs/scores.md."""
     batch_items: PositiveInt = 4096
     workers: PositiveInt | Literal["auto"] = "auto"
     use_gpu: bool | Literal["auto"] = "auto"

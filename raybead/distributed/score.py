@@ -1,4 +1,4 @@
-"""Scoring on Ray Data: a pool of actors that each hold the model."""
+"""Scoring on Ray Data: a pool of actors that each hold the model, or all of an ensemble's."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybead.config import Job, Score, logarithms_of
+from raybead.config import Job, Score
 from raybead.distributed.session import Cluster
 from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.events import read_parquet, table_bytes
-from raybead.models import Bundle
-from raybead.scoring import EVENT_COLUMNS, Calibration, JetScorer
+from raybead.scoring import EVENT_COLUMNS, Calibrations, Member, scoring_members
 from raybead.storage import Folder, Role
 
 ROLES: tuple[Role, ...] = ("background", "search")
 LOSSES = ".losses"
-"""Where items' losses lie until all are there. A file in it says that a piece is done."""
+"""Where items' losses lie until all are there, in a folder for each member, numbered from 1. A
+file in it says that a piece is done by that member."""
+
+Piece = tuple[Role, str, tuple[int, ...]]
+"""An event file, and the numbers of the members that haven't scored it yet."""
 
 
 def score(
@@ -33,10 +36,11 @@ def score(
 
     Args:
         events: prepared events of each role.
-        model: folder of a bundle.
+        model: folder of a bundle, with members where the job wants an ensemble.
         job: that the bundle is of: batching and treatment of the losses, most jets an event.
         folder: that ``background.parquet``, ``search.parquet`` and ``calibration.json`` go to,
-            and ``<what>/<role>/*.parquet`` of what is to be stored, a file an event file.
+            ``ensemble.json`` if it is one, and ``<what>/<role>/*.parquet`` of what is to be
+            stored, a file an event file.
         cluster: that the actors run on.
         tick: told of event files done.
 
@@ -44,39 +48,51 @@ def score(
         Facts of the stage: the calibration, and numbers of events.
     """
     config, losses = job.score, folder / LOSSES
-    pieces = [(role, name) for role in ROLES for name in events[role].names(".parquet")]
-    done = {role: set((losses / role).names(".parquet")) for role in ROLES}
-    missing = [(role, name) for role, name in pieces if name not in done[role]]
-    finished = len(pieces) - len(missing)
-    tick(finished, len(pieces), "event files")
+    members = scoring_members(model, config)
+    logarithms = [member.logarithms() for member in members]
+    names: dict[Role, list[str]] = {role: events[role].names(".parquet") for role in ROLES}
+    missing = missing_pieces(names, losses, len(members))
+    pieces = sum(map(len, names.values()))
+    finished = pieces - len(missing)
+    tick(finished, pieces, "event files")
     if missing:
         for _ in outcomes(
             len(missing),
-            _ScoreActor,
+            ScoreActor,
             fn_constructor_kwargs={
                 "pieces": missing,
                 "events": events,
-                "model": model,
+                "members": members,
                 "folder": folder,
-                "config": config,
                 "leading": job.jets.leading,
                 "gpu": _on_gpu(config, cluster),
             },
             **_pool(config, cluster, len(missing)),
         ):
             finished += 1
-            tick(finished, len(pieces), "event files")
-    facts = result_of(
-        _combine.remote(
-            losses,
-            {role: [n for r, n in pieces if r == role] for role in ROLES},
-            config,
-            logarithms_of(job.loss),
-            folder,
-        )
-    )
+            tick(finished, pieces, "event files")
+    facts = result_of(_score_events.remote(losses, names, members, logarithms, folder))
     losses.delete()
     return facts
+
+
+def missing_pieces(names: dict[Role, list[str]], losses: Folder, members: int) -> list[Piece]:
+    """Event files that losses of one of the members are missing of.
+
+    Args:
+        names: of all event files.
+        losses: where losses lie.
+        members: number of them.
+    """
+    numbers = range(1, members + 1)
+    found: list[Piece] = []
+    for role in ROLES:
+        done = {n: set((losses / str(n) / role).names(".parquet")) for n in numbers}
+        for name in names[role]:
+            left = tuple(n for n in numbers if name not in done[n])
+            if left:
+                found.append((role, name, left))
+    return found
 
 
 def _pool(config: Score, cluster: Cluster, pieces: int) -> dict[str, Any]:
@@ -97,64 +113,86 @@ def _on_gpu(config: Score, cluster: Cluster) -> bool:
     return cluster.gpus > 0 if config.use_gpu == "auto" else config.use_gpu
 
 
-class _ScoreActor:
+class ScoreActor:
+    """Holds the members' models, and writes the losses of the event files that it is given.
+
+    Args:
+        pieces: of which it is given numbers.
+        events: prepared events of each role.
+        members: bundles, and how they score.
+        folder: that the losses go to, and what is stored of the models' outputs.
+        leading: jets an event at most.
+        gpu: whether the models run on one.
+    """
+
     def __init__(
         self,
-        pieces: list[tuple[Role, str]],
+        pieces: list[Piece],
         events: dict[Role, Folder],
-        model: Folder,
+        members: tuple[Member, ...],
         folder: Folder,
-        config: Score,
         leading: int,
         gpu: bool,
     ) -> None:
         self._pieces, self._events, self._folder = pieces, events, folder
-        self._scorer = JetScorer(
-            Bundle.load(model),
-            config.batch_items,
-            "cuda" if gpu else "cpu",
-            config.store,
-            leading=leading,
-            quantities=tuple(config.weights),
-            controls=config.controls,
-        )
+        device = "cuda" if gpu else "cpu"
+        self._scorers = [member.scorer(leading, device) for member in members]
 
     def __call__(self, pieces: pa.Table) -> pa.Table:
         return attempt(pieces, self._score)
 
     def _score(self, piece: int) -> int:
-        role, name = self._pieces[piece]
+        role, name, members = self._pieces[piece]
         folder = self._events[role]
         rows = read_parquet(folder.read(name), f"{folder}/{name}", EVENT_COLUMNS)
-        scoring = self._scorer.scoring(rows)
-        for what, kept in scoring.stored.items():
-            (self._folder / what / role).write(name, table_bytes(kept))
-        (self._folder / LOSSES / role).write(name, table_bytes(scoring.losses))
+        for number in members:
+            scoring = self._scorers[number - 1].scoring(rows)
+            for what, kept in scoring.stored.items():
+                (self._folder / what / role).write(name, table_bytes(kept))
+            losses = self._folder / LOSSES / str(number) / role
+            losses.write(name, table_bytes(scoring.losses))
         return len(rows)
 
 
-@ray.remote
-@told
-def _combine(
+def score_events(
     losses: Folder,
     names: dict[Role, list[str]],
-    config: Score,
-    logarithms: tuple[str, ...],
+    members: tuple[Member, ...],
+    logarithms: list[tuple[str, ...]],
     folder: Folder,
 ) -> dict[str, Any]:
-    """Calibrate on the whole of the samples, and write the event scores of both."""
-    tables = {
-        role: pa.concat_tables(
-            [read_parquet((losses / role).read(n), f"{losses}/{role}/{n}") for n in names[role]]
-        ).combine_chunks()
-        for role in ROLES
+    """Calibrate on the whole of the samples, and write the event scores of both.
+
+    Args:
+        losses: where every member's losses lie.
+        names: of all event files.
+        members: bundles, and how they score.
+        logarithms: of each, quantities that are logarithms.
+        folder: that scores and calibration go to.
+
+    Returns:
+        See :func:`score`.
+    """
+    tables: list[dict[Role, pa.Table]] = [
+        {role: _whole(losses / str(number) / role, names[role]) for role in ROLES}
+        for number in range(1, len(members) + 1)
+    ]
+    found = Calibrations.fit(tables, [member.score for member in members], logarithms)
+    found.save(folder)
+    for role in ROLES:
+        scores = found.scores([of_member[role] for of_member in tables])
+        folder.write(f"{role}.parquet", table_bytes(scores))
+    facts = {
+        "calibration": found.members[0].as_dict(),
+        "events": {role: len(table) for role, table in tables[0].items()},
     }
-    fitted = tables[config.complexity_fit]
-    calibration = Calibration.fit(fitted, config, tables["background"], logarithms)
-    calibration.save(folder)
-    for role, table in tables.items():
-        folder.write(f"{role}.parquet", table_bytes(calibration.scores(table)))
-    return {
-        "calibration": calibration.as_dict(),
-        "events": {role: len(table) for role, table in tables.items()},
-    }
+    return facts if found.ensemble is None else {**facts, "ensemble": found.ensemble.as_dict()}
+
+
+_score_events = ray.remote(told(score_events))
+
+
+def _whole(folder: Folder, names: list[str]) -> pa.Table:
+    """The rows of all files, in order."""
+    parts = [read_parquet(folder.read(name), f"{folder}/{name}") for name in names]
+    return pa.concat_tables(parts).combine_chunks()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from raybead.scoring.scored import CONTROLS, SCORE, SCORED
 from raybead.storage import Folder
 
 Array = NDArray[np.float64]
+Fitted = TypeVar("Fitted", bound=BaseModel)
 
 CALIBRATION = "calibration.json"
 
@@ -97,6 +98,11 @@ class Calibration(BaseModel):
         """Whether controls are scored, too."""
         return self.complexity.keys() == set(SCORED)
 
+    @property
+    def is_logarithm(self) -> bool:
+        """Whether event scores are logarithms."""
+        return self.combine == "sum-log" or self.item.is_logarithm
+
     def scores(self, losses: pa.Table) -> pa.Table:
         """Rows of losses with the event scores added; the rows' order is kept.
 
@@ -149,12 +155,7 @@ class Calibration(BaseModel):
         """
         if not folder.exists(CALIBRATION):
             raise RunError(f"{folder}: no calibration in it; score first")
-        try:
-            return cls.from_dict(folder.read_json(CALIBRATION))
-        except ValidationError as error:
-            fault = error.errors()[0]
-            where = ".".join(str(part) for part in fault["loc"])
-            raise RunError(f"{folder}: not a whole calibration: {where}: {fault['msg']}") from None
+        return read_fitted(folder, CALIBRATION, cls)
 
     @field_validator("complexity")
     @classmethod
@@ -162,3 +163,19 @@ class Calibration(BaseModel):
         if complexity.keys() not in ({SCORE}, set(SCORED)):
             raise ValueError(f"of {sorted(complexity)}, not of {sorted(SCORED)}")
         return complexity
+
+
+def read_fitted(folder: Folder, name: str, kind: type[Fitted]) -> Fitted:
+    """What a JSON file tells of, of a kind.
+
+    Raises:
+        RunError: it isn't a whole one.
+        StorageError: there is no such file, or it isn't JSON.
+    """
+    try:
+        return kind.model_validate(folder.read_json(name))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        what = name.removesuffix(".json")
+        raise RunError(f"{folder}: not a whole {what}: {where}: {fault['msg']}") from None

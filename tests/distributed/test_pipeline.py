@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from made import lhco, make_particles
 
-from raybead.config import Jets, parse_job
+from raybead.config import Jets, Score, parse_job
 from raybead.console import Console
 from raybead.distributed.prepare import prepare
 from raybead.errors import InputError, RunError, StorageError, TrainingError
@@ -125,6 +125,28 @@ def test_bundle_and_calibration_score_events_anew(finished):
     scores = table_of(finished / "scores", "search.parquet")
     assert again.column_names == scores.column_names
     for name in SCORED:
+        np.testing.assert_allclose(
+            again[name].to_numpy(), scores[name].to_numpy(), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_an_ensemble_scores_with_the_members(finished, job_text, tmp_path):
+    shutil.copytree(str(finished), tmp_path / "runs" / "small")
+    model = Folder.at(str(tmp_path / "runs" / "small" / "model"))
+    changes = [f"output={tmp_path}/runs", "score.ensemble=2", "score.store=[]"]
+    with pytest.raises(RunError, match=r"score.ensemble = 2, and 0 members are kept there"):
+        execute(parse_job(job_text, changes), "score", Console(quiet=True))
+    for number, score in enumerate((Score(), Score(combine="max", complexity="none")), 1):
+        Bundle.load(model).save(model / f"members/{number}")
+        (model / f"members/{number}").write_json("score.json", score.model_dump(mode="json"))
+    run = execute(parse_job(job_text, changes), "score", Console(quiet=True))
+    scores, before = (table_of(r / "scores", "search.parquet") for r in (run, finished))
+    assert scores.column_names == [*before.column_names, "score_1", "score_2"]
+    for now, then in (("score_1", "score"), ("control_mass", "control_mass")):
+        np.testing.assert_allclose(scores[now].to_numpy(), before[then].to_numpy(), rtol=1e-4)
+    events = table_of(run / "events/search").sort_by("event").combine_chunks()
+    again = EventScorer.load(model).table(events)
+    for name in ("score", "score_1", "score_2"):
         np.testing.assert_allclose(
             again[name].to_numpy(), scores[name].to_numpy(), rtol=1e-4, atol=1e-4
         )
