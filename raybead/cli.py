@@ -12,7 +12,15 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 import raybead
-from raybead.config import ZENODO_API, Download, PythiaSource, Resonance, load_job, load_raw
+from raybead.config import (
+    ZENODO_API,
+    Download,
+    Job,
+    PythiaSource,
+    Resonance,
+    load_job,
+    load_raw,
+)
 from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels, download_files, show_files
@@ -20,8 +28,6 @@ from raybead.inspection import inspect
 from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
 from raybead.storage import Folder
-from raybead.sweep import best_job
-from raybead.sweep import sweep as run_sweep
 
 app = App(
     name="raybead",
@@ -43,9 +49,7 @@ Cpus = Annotated[int | None, Parameter(help="CPUs of a Ray that is started on th
 Overwrite = Annotated[
     bool, Parameter(help="Replace a run of other data in the same place.", negative=())
 ]
-FromSweep = Annotated[
-    bool, Parameter(help="With what the job's sweep found best.", negative=())
-]
+FromSweep = Annotated[bool, Parameter(help="With what the job's sweep found best.", negative=())]
 
 
 def _verb(verb: Verb, says: str) -> Callable[..., None]:
@@ -63,7 +67,7 @@ def _verb(verb: Verb, says: str) -> Callable[..., None]:
     ) -> None:
         console = Console()
         run = execute(
-            best_job(load_raw(job, set_)) if from_sweep else load_job(job, set_),
+            _best(job, set_) if from_sweep else load_job(job, set_),
             verb,
             console,
             address=address,
@@ -97,6 +101,8 @@ def sweep(
     overwrite: Overwrite = False,
 ) -> None:
     """Try other values of some keys, rank them without truth, and keep the best model."""
+    from raybead.sweep import sweep as run_sweep  # torch takes seconds
+
     console = Console()
     raw = load_raw(job, set_)
     run = run_sweep(raw, console, address=address, num_cpus=cpus, overwrite=overwrite)
@@ -193,6 +199,13 @@ def download(
         download_files(names, to, how, Console())
     else:
         show_files(Console())
+
+
+def _best(path: Path, overrides: tuple[str, ...]) -> Job:
+    """The job that a file's sweep found best."""
+    from raybead.sweep import best_job
+
+    return best_job(load_raw(path, overrides))
 
 
 def _told(error: ValidationError, whole: str) -> JobError:

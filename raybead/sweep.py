@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raybead.config import BY_TRUTH, SWEPT_SECTIONS, Job, Sweep, job_of, parse_job
+from raybead.config import Job, Sweep, job_of, parse_job
+from raybead.config.sweep import BY_TRUTH
+from raybead.config.swept_keys import SWEPT_SECTIONS
 from raybead.console import Console
 from raybead.distributed.session import session
 from raybead.errors import JobError, RunError, TrainingError
@@ -16,16 +19,17 @@ from raybead.events import table_bytes
 from raybead.models import Bundle
 from raybead.pipeline import execute
 from raybead.report.sweep import write_sweep_report
+from raybead.scoring.members import MEMBERS, SECTION
 from raybead.stages import Stages, run_folder, with_networks
 from raybead.storage import JOB, MANIFEST, Folder, Stage
 from raybead.sweeping.course import Course, Sample, jets_of
 from raybead.sweeping.leaderboard import leaderboard, summary
-from raybead.sweeping.proposers import proposer_of
 from raybead.sweeping.records import TrialRecord
+from raybead.sweeping.search import proposer_of
 from raybead.sweeping.trial import MODEL, record_of
 from raybead.sweeping.trial_job import refuse_unknown_keys, trial_job, variants
 
-TRIALS, VARIANTS, MEMBERS, SCORE = "trials", "variants", "members", "score.json"
+TRIALS, VARIANTS = "trials", "variants"
 BOARD, SUMMARY, BEST = "leaderboard.parquet", "summary.json", "best.json"
 Raw = Mapping[str, Any]
 _DECIDES_NOTHING = {"concurrent", "workers", "cpus", "gpus"}
@@ -75,7 +79,7 @@ def sweep(
 
                 records = run_trials(
                     _course(raw, config, jobs, run),
-                    proposer_of(config, raw, job.seed),
+                    functools.partial(proposer_of, config, raw, job.seed),
                     _identity,
                     run / TRIALS,
                     cluster,
@@ -230,7 +234,7 @@ def _promoted(best: Job, found: Mapping[str, Any], jobs: Mapping[str, Job]) -> b
         (trials / trial / MODEL).copy_to(member)
         origin = f"{trials}/{trial}/{JOB}"
         score = parse_job((trials / trial).read(JOB).decode(), origin=origin).score
-        member.write_json(SCORE, score.model_dump(mode="json"))
+        member.write_json(SECTION, score.model_dump(mode="json"))
     record = record_of(trials / found["trial"])
     assert record is not None
     summary = Bundle.load(stage.beside).summary

@@ -34,7 +34,7 @@ from raybead.sweeping.judged import write_judged
 from raybead.sweeping.progress import Progress
 from raybead.sweeping.proposers import Proposer, mutations
 from raybead.sweeping.records import TrialRecord
-from raybead.sweeping.space import Space
+from raybead.sweeping.space import Space, Values
 
 SETTINGS = {
     # An interrupt ends the command; Tune would end its trials and go on as if all were done.
@@ -62,7 +62,7 @@ def _make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> Any:
 
 def run_trials(
     course: Course,
-    proposer: Proposer,
+    propose: Callable[[Sequence[Known], Sequence[Values]], Proposer],
     identify: Callable[[Job], str],
     resume: Folder,
     cluster: Cluster,
@@ -74,7 +74,8 @@ def run_trials(
 
     Args:
         course: of the sweep.
-        proposer: of values to be tried.
+        propose: makes what proposes values, of trials that are known and of those to be gone on
+            with.
         identify: the short hash of all that decides what comes of a trial.
         resume: where the sweep's own state is kept.
         cluster: that trials run on.
@@ -91,7 +92,7 @@ def run_trials(
     sweep = course.sweep
     crew = _crew(sweep, cluster)
     at_a_time = _concurrent(sweep, crew, cluster)
-    state = Progress(course, proposer, identify, resume, tick)
+    state = Progress(course, propose, identify, resume, tick)
     scratch = resume / "tune"
     scratch.delete()
     scratch.make()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from raybead.config import Job
 from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
-from raybead.sweeping.proposers import Proposer, Values
+from raybead.sweeping.proposers import Known, Proposer
 from raybead.sweeping.records import TrialRecord
+from raybead.sweeping.space import Space, Values
 from raybead.sweeping.trial import RECORD, failed, leave, record_of, so_far
 
-SPENT = "spent.json"
+SPENT, PROPOSED = "spent.json", "proposed.json"
 Tick = Callable[[int, int, str], None]
 
 
@@ -31,19 +33,29 @@ class Progress:
     def __init__(
         self,
         course: Course,
-        proposer: Proposer,
+        propose: Callable[[Sequence[Known], Sequence[Values]], Proposer],
         identify: Callable[[Job], str],
         folder: Folder,
         tick: Tick,
     ) -> None:
-        self.course, self.proposer, self.identify, self.tick = course, proposer, identify, tick
+        self.course, self.identify, self.tick = course, identify, tick
         self._folder, self._started = folder, time.monotonic()
         self._before = folder.read_json(SPENT)["seconds"] if folder.exists(SPENT) else 0.0
+        self._replays = course.sweep.scheduler != "none"
         self._proposed: dict[str, Values] = {}
         self._named: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self._ended = 0
-        self._replays = course.sweep.scheduler != "none"
+        space = Space.of(course.sweep, course.raw)
+        earlier = folder.read_json(PROPOSED) if folder.exists(PROPOSED) else []
+        # In a folder of another [sweep] there may be trials that this one wouldn't ask for.
+        earlier = [values for values in earlier if space.has(values)]
+        known = [(values, self._known(values)) for values in earlier]
+        self._queue = deque(values for values, record in known)
+        self.proposer = propose(
+            [(values, _worth(record)) for values, record in known if record is not None],
+            [values for values, record in known if record is None],
+        )
 
     @property
     def over(self) -> bool:
@@ -62,7 +74,7 @@ class Progress:
         """
         course = self.course
         while not self.over:
-            values = self.proposer.propose()
+            values = self._queue.popleft() if self._queue else self.proposer.propose()
             if values is None:
                 return None
             name = self.identify(course.job(values))
@@ -71,10 +83,9 @@ class Progress:
                 continue
             number = len(self._proposed)
             self._proposed[name] = values
-            folder = course.trials / name
-            record, before = record_of(folder), so_far(folder)
-            known = record is not None and record.judged_by == course.judged_by
-            if record is not None and (record.status == "failed" or (known and not self._replays)):
+            self._folder.write_json(PROPOSED, list(self._proposed.values()))
+            record, before = self._known(values), so_far(course.trials / name)
+            if record is not None and (record.status == "failed" or not self._replays):
                 self._ended_at(name)
                 continue
             self._named[ticket] = name
@@ -108,10 +119,11 @@ class Progress:
         value = None
         if record is not None:
             self._epochs[name] = record.epochs
-            value = None if record.objective is None else record.objective.value
+            value = _worth(record)
         self.proposer.tell(values, value)
         self._ended += 1
-        self.tick(self._ended, self.proposer.most, self._remark(value))
+        most = self.course.sweep.most_trials
+        self.tick(self._ended, most or len(self._proposed), self._remark(value))
 
     def records(self) -> list[TrialRecord]:
         """Of all trials that were proposed, in this order."""
@@ -127,6 +139,13 @@ class Progress:
             found.append(record.model_copy(update={"number": number, "values": record.values}))
         return found
 
+    def _known(self, values: Values) -> TrialRecord | None:
+        """The record of a trial that is over, if nothing of it has to be done again."""
+        record = record_of(self.course.trials / self.identify(self.course.job(values)))
+        if record is None or record.status == "failed":
+            return record
+        return record if record.judged_by == self.course.judged_by else None
+
     def _number(self, name: str) -> int:
         return list(self._proposed).index(name)
 
@@ -140,3 +159,7 @@ class Progress:
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._started
+
+
+def _worth(record: TrialRecord) -> float | None:
+    return None if record.objective is None else record.objective.value

@@ -120,7 +120,6 @@ class Trial:
         (self.folder / RESUME).delete()
         on_judged(bundle.summary["epochs"], found.objective.value, training)
 
-
     def judge_again(
         self, judged: Mapping[str, pa.Table], search: pa.Table | None
     ) -> tuple[int, float]:
