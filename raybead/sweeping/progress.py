@@ -51,6 +51,7 @@ class Progress:
         # In a folder of another [sweep] there may be trials that this one wouldn't ask for.
         earlier = [values for values in earlier if space.has(values)]
         known = [(values, self._known(values)) for values in earlier]
+        self._told = {record.trial for _, record in known if record is not None}
         self._queue = deque(values for values, record in known)
         self.proposer = propose(
             [(values, _worth(record)) for values, record in known if record is not None],
@@ -120,7 +121,8 @@ class Progress:
         if record is not None:
             self._epochs[name] = record.epochs
             value = _worth(record)
-        self.proposer.tell(values, value)
+        if name not in self._told:
+            self.proposer.tell(values, value)
         self._ended += 1
         most = self.course.sweep.most_trials
         self.tick(self._ended, most or len(self._proposed), self._remark(value))
