@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import time
@@ -79,7 +78,7 @@ def sweep(
 
                 records = run_trials(
                     _course(raw, config, jobs, run),
-                    functools.partial(proposer_of, config, raw, job.seed),
+                    lambda known, queued: proposer_of(config, raw, job.seed, known, queued),
                     _identity,
                     run / TRIALS,
                     cluster,

@@ -31,8 +31,9 @@ from raybead.errors import TrainingError
 from raybead.storage import Folder
 from raybead.sweeping.course import Course
 from raybead.sweeping.judged import write_judged
+from raybead.sweeping.population import mutations
 from raybead.sweeping.progress import Progress
-from raybead.sweeping.proposers import Proposer, mutations
+from raybead.sweeping.proposers import Known, Proposer
 from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.space import Space, Values
 

@@ -37,13 +37,19 @@ class Parzen:
         seed: of the sweep. What follows from it is the same where trials are told in the same
             order.
         known: trials of an interrupted sweep; those that lie in the space.
+        queued: those of its trials that will be told of, though they aren't proposed here.
     """
 
     def __init__(
-        self, space: Space, trials: int | None, seed: int, known: Sequence[Known] = ()
+        self,
+        space: Space,
+        trials: int | None,
+        seed: int,
+        known: Sequence[Known] = (),
+        queued: Sequence[Values] = (),
     ) -> None:
         self._space = space
-        self._ledger = ledger_of(space, trials, known)
+        self._ledger = ledger_of(space, trials, known, queued)
         self._draws = draws(space, seed, self._ledger)
         self._kinds = {key: _kind(of) for key, of in space.over.items()}
         self._startup = 10 if trials is None else min(10, max(4, trials // 4))

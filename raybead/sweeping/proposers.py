@@ -156,20 +156,31 @@ def draws(space: Space, seed: int, ledger: Ledger) -> Iterator[Values]:
         yield from space.combinations()
 
 
-def listed_grid(space: Space, trials: int | None, known: Sequence[Known] = ()) -> Listed:
+def listed_grid(
+    space: Space,
+    trials: int | None,
+    known: Sequence[Known] = (),
+    queued: Sequence[Values] = (),
+) -> Listed:
     """A proposer of every combination, the first ``trials`` of them."""
-    return Listed(space.combinations(), ledger_of(space, trials, known))
+    return Listed(space.combinations(), ledger_of(space, trials, known, queued))
 
 
 def listed_draws(
-    space: Space, trials: int | None, seed: int, known: Sequence[Known] = ()
+    space: Space,
+    trials: int | None,
+    seed: int,
+    known: Sequence[Known] = (),
+    queued: Sequence[Values] = (),
 ) -> Listed:
     """A proposer of random combinations."""
-    ledger = ledger_of(space, trials, known)
+    ledger = ledger_of(space, trials, known, queued)
     return Listed(draws(space, seed, ledger), ledger)
 
 
-def ledger_of(space: Space, trials: int | None, known: Sequence[Known]) -> Ledger:
-    """An account of trials of a space; of what is known, what lies in it counts."""
-    inside = [values for values, _ in known if space.has(values)]
+def ledger_of(
+    space: Space, trials: int | None, known: Sequence[Known], queued: Sequence[Values]
+) -> Ledger:
+    """An account of trials of a space; of what is known or queued, what lies in it counts."""
+    inside = [one for one in (*(v for v, _ in known), *queued) if space.has(one)]
     return Ledger(lambda values: trial_job(space.raw, values), trials, inside)

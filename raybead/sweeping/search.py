@@ -8,11 +8,15 @@ from typing import Any
 from raybead.config.sweep import Sweep
 from raybead.sweeping.parzen import Parzen
 from raybead.sweeping.proposers import Known, Proposer, listed_draws, listed_grid
-from raybead.sweeping.space import Space
+from raybead.sweeping.space import Space, Values
 
 
 def proposer_of(
-    sweep: Sweep, raw: Mapping[str, Any], seed: int, known: Sequence[Known] = ()
+    sweep: Sweep,
+    raw: Mapping[str, Any],
+    seed: int,
+    known: Sequence[Known] = (),
+    queued: Sequence[Values] = (),
 ) -> Proposer:
     """The proposer of a sweep's trials.
 
@@ -22,12 +26,14 @@ def proposer_of(
         seed: of all that is drawn.
         known: trials of an interrupted sweep, with objectives. They count as trials and aren't
             proposed again; what lies outside of the space doesn't.
+        queued: those of its trials that aren't over: they, too, count and aren't proposed, and
+            will be told of.
     """
     space = Space.of(sweep, raw)
     match sweep.search:
         case "grid":
-            return listed_grid(space, sweep.most_trials, known)
+            return listed_grid(space, sweep.most_trials, known, queued)
         case "tpe":
-            return Parzen(space, sweep.most_trials, seed, known)
+            return Parzen(space, sweep.most_trials, seed, known, queued)
         case "random" | "pbt":  # of a population, that it begins with
-            return listed_draws(space, sweep.most_trials, seed, known)
+            return listed_draws(space, sweep.most_trials, seed, known, queued)
