@@ -7,10 +7,12 @@ its own workers wait for.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import ray
 from ray import tune
 from ray.tune.schedulers import (
@@ -31,7 +33,7 @@ from raybead.errors import TrainingError
 from raybead.storage import Folder
 from raybead.sweeping.course import Course
 from raybead.sweeping.judged import write_judged
-from raybead.sweeping.population import mutations
+from raybead.sweeping.population import mutated
 from raybead.sweeping.progress import Progress
 from raybead.sweeping.proposers import Known, Proposer
 from raybead.sweeping.records import TrialRecord
@@ -42,6 +44,8 @@ SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # raybead keeps records of its own; Tune's are read by nobody.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Progress is raybead's to show.
+    "RAY_AIR_NEW_OUTPUT": "0",
     # A trial that failed has nothing to report.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
 }
@@ -90,6 +94,8 @@ def run_trials(
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    # It warns that records are missing that it was asked not to write.
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
     sweep = course.sweep
     crew = _crew(sweep, cluster)
     at_a_time = _concurrent(sweep, crew, cluster)
@@ -157,7 +163,7 @@ def _scheduler(course: Course) -> TrialScheduler:
             return PopulationBasedTraining(
                 time_attr="epoch",
                 perturbation_interval=sweep.grace,
-                hyperparam_mutations={"values": mutations(Space.of(sweep, course.raw))},
+                custom_explore_fn=_explore(course),
                 require_attrs=False,
             )
         case _, "asha":
@@ -173,7 +179,26 @@ def _scheduler(course: Course) -> TrialScheduler:
             return FIFOScheduler()
 
 
-class _Search(Searcher):
+def _explore(course: Course) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """How a population's values change. Tune's own way knows no ranges, nor keys that aren't set."""
+    space, rng = Space.of(course.sweep, course.raw), np.random.default_rng(course.job({}).seed)
+
+    def explore(config: dict[str, Any]) -> dict[str, Any]:
+        return {**config, "values": mutated(config["values"], space, rng)}
+
+    return explore
+
+
+class _OfDriver:
+    """What stays in the driver: Tune pickles what it is given, to go on from, which nobody does."""
+
+    _state: Progress
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Search(_OfDriver, Searcher):
     """Hands Tune what a proposer proposes."""
 
     def __init__(self, state: Progress) -> None:
@@ -196,7 +221,7 @@ class _Search(Searcher):
         """Never asked for."""
 
 
-class _Watch(tune.Callback):
+class _Watch(_OfDriver, tune.Callback):
     """Tells a sweep what Tune sees."""
 
     def __init__(self, state: Progress) -> None:
@@ -213,7 +238,7 @@ class _Watch(tune.Callback):
         self._state.ended(seen["trial"].trial_id, _last_line(seen["trial"]))
 
 
-class _Budget(tune.Stopper):
+class _Budget(_OfDriver, tune.Stopper):
     """Ends all trials when the budget is spent."""
 
     def __init__(self, state: Progress) -> None:
