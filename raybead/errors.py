@@ -15,6 +15,10 @@ class JobError(RaybeadError):
     exit_code = 2
 
 
+class UnknownKeyError(JobError):
+    """A key that no job has."""
+
+
 class InputError(RaybeadError):
     """An input file is missing, broken, or holds values that no event can have."""
 

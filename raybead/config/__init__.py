@@ -21,6 +21,7 @@ from raybead.config.data import (
     RootSource,
     Source,
 )
+from raybead.config.dimension import Dimension
 from raybead.config.download import ZENODO_API, Download
 from raybead.config.emd import Emd
 from raybead.config.features import NAMES, Chain, FeatureSet, NodeKind, ScalingKind
@@ -36,7 +37,7 @@ from raybead.config.fusion import Fusion
 from raybead.config.graph import Efps, Graph
 from raybead.config.hunt import Calibrate, Hunt, Reach, SignalShape
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
-from raybead.config.job import Job, dump_job, load_job, parse_job
+from raybead.config.job import Job, dump_job, job_of, load_job, parse_job
 from raybead.config.loss import Loss, Losses, refuse_misfit
 from raybead.config.model import (
     Autoencoder,
@@ -46,6 +47,7 @@ from raybead.config.model import (
     NodeBottleneckModel,
 )
 from raybead.config.model_presets import MODEL_PRESETS
+from raybead.config.raw import load_raw, parse_raw
 from raybead.config.score import (
     FLOW_LIKELIHOOD,
     LOSS,
@@ -57,7 +59,7 @@ from raybead.config.score import (
     logarithms_of,
     quantities_of,
 )
-from raybead.config.sweep import CorruptionKind, Dimension, Sweep
+from raybead.config.sweep import CorruptionKind, Sweep
 from raybead.config.terms import (
     BceLoss,
     ChamferLoss,
@@ -159,9 +161,12 @@ __all__ = [
     "WeightsL1Loss",
     "WeightsL2Loss",
     "dump_job",
+    "job_of",
     "load_job",
+    "load_raw",
     "logarithms_of",
     "parse_job",
+    "parse_raw",
     "quantities_of",
     "refuse_misfit",
     "smallest_batch",

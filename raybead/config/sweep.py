@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+import math
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
+from raybead.config.dimension import Dimension, in_order
 from raybead.config.section import Section
+from raybead.config.swept_keys import flattened, refuse_never, why_not
+from raybead.config.train import Train
 
 CorruptionKind = Literal["shuffle", "mass-scaling", "two-prong"]
 VALIDATION_LOSS, CORRUPTION, STABILITY, REACH, AUC, SIC = (
@@ -14,30 +27,9 @@ VALIDATION_LOSS, CORRUPTION, STABILITY, REACH, AUC, SIC = (
 )  # fmt: skip
 BY_TRUTH = frozenset({AUC, SIC})
 """Quantities that truth is looked at for."""
-SWEPT_SECTIONS = ("jets", "graph", "model", "loss", "train", "score")
-"""Sections whose keys can be swept: what decides a score. A hunt isn't chosen by its result."""
-HELD = frozenset({
-    "train.test", "train.validation", "train.max_events", "train.workers", "train.use_gpu",
-    "train.start_from", "train.max_failures", "train.keep_every", "score.store", "score.controls",
-    "score.workers", "score.use_gpu", "score.batch_items", "score.ensemble",
-})  # fmt: skip
-"""Keys of these that stay: all trials are judged by the same events, unseen by all."""
-
-
-class Dimension(Section):
-    """One of ``[sweep.over]``: the values that a dotted key of the job may take."""
-
-    choice: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
-    """Values, of which each trial takes one."""
-    grid: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
-    """Values that are gone through in turn, so that all get the same number of trials."""
-    uniform: tuple[float, float] | None = None
-    """From, to; of two whole numbers whole ones are drawn, both ends among them."""
-    log_uniform: tuple[PositiveFloat, PositiveFloat] | None = None
-    """The same, uniform in the logarithm."""
-    when: dict[str, Any] = Field(default_factory=dict)
-    """Other keys, each with a value or a list of values: the key is set where all of them have
-    one of theirs, and left as the job says elsewhere."""
+_MUTATED = re.compile(
+    r"train\.(learning_rate|weight_decay|momentum|clip_norm)|loss(\.\d+)?\.(weight|temperature)"
+)
 
 
 class Sweep(Section):
@@ -110,3 +102,133 @@ class Sweep(Section):
         """All that is worked out of a trial."""
         truth = (AUC, SIC) if self.evaluation else ()
         return tuple(dict.fromkeys([*self.weights, *self.also, *truth]))
+
+    @property
+    def most_trials(self) -> int | None:
+        """Trials at most; None where all of a grid are meant."""
+        return self.trials if self.trials is not None or self.search == "grid" else 16
+
+    @property
+    def mutated(self) -> tuple[str, ...]:
+        """Keys that pbt perturbs: ranges of what may change while a model is trained."""
+        return tuple(
+            key for key, of in self.over.items() if of.ends is not None and _MUTATED.fullmatch(key)
+        )
+
+    @field_validator("over", mode="before")
+    @classmethod
+    def _by_dotted_key(cls, raw: Any) -> Any:
+        """``model.preset = {...}`` without quotes is a table in a table; it means the same."""
+        if not isinstance(raw, dict):
+            return raw
+        found: dict[str, Any] = {}
+        for key, value in flattened(raw):
+            if key in found:
+                raise ValueError(f"{key} stands there twice, with quotes and without")
+            found[key] = value
+        return found
+
+    @field_validator("over")
+    @classmethod
+    def _can_be_swept(cls, over: dict[str, Dimension]) -> dict[str, Dimension]:
+        for key, dimension in over.items():
+            why = why_not(key)
+            if why is not None:
+                raise ValueError(f"{key}: {why}")
+            if f"{key}.".startswith("jets.") and dimension.listed is None:
+                raise ValueError(
+                    f"{key}: each value's jets are prepared once, so that there have to be"
+                    " finitely many; give a choice or a grid"
+                )
+            for condition in dimension.when:
+                refuse_never(key, condition, over)
+        in_order(over)
+        return over
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _counts_something(cls, objective: Any) -> Any:
+        if not isinstance(objective, str | dict) or not objective:
+            raise ValueError("give a quantity's name, or a table of names with weights")
+        for name, weight in objective.items() if isinstance(objective, dict) else ():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or weight == 0 or not math.isfinite(weight):
+                raise ValueError(f"the weight of {name} isn't a number other than 0")
+        return objective
+
+    @field_validator("corruptions", "masses", "also")
+    @classmethod
+    def _once_each(cls, told: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(told)) < len(told):
+            raise ValueError("says one thing twice")
+        return told
+
+    @model_validator(mode="after")
+    def _quantities_are_there(self) -> Sweep:
+        blind = (VALIDATION_LOSS, CORRUPTION, STABILITY, REACH)
+        known = [*blind, *(f"{CORRUPTION}-{kind}" for kind in self.corruptions), AUC, SIC]
+        for name in (*self.weights, *self.also):
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"quantity {name!r} is none of {', '.join(known)}{hint}")
+            if name in BY_TRUTH and not self.evaluation:
+                raise ValueError(f"{name} looks at truth; say evaluation = true, or leave it out")
+            other = [key for key in self.over if key.split(".")[0] in ("loss", "graph", "jets")]
+            if name == VALIDATION_LOSS and other:
+                raise ValueError(
+                    f"{VALIDATION_LOSS} doesn't compare where {other[0]} differs; leave either"
+                    f" out, or take {CORRUPTION}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _search_fits(self) -> Sweep:
+        match self.search:
+            case "grid":
+                for key, dimension in self.over.items():
+                    if dimension.listed is None:
+                        raise ValueError(
+                            f"search grid goes through all values, and {key} has a range; give a"
+                            " choice or a grid, or search otherwise"
+                        )
+            case "pbt":
+                if self.most_trials == 1:
+                    raise ValueError("search pbt needs a population: trials = 2 or more")
+                if self.workers != 1:
+                    raise ValueError("search pbt trains each trial by one worker; say workers = 1")
+                if self.scheduler != "none":
+                    raise ValueError(
+                        f"search pbt schedules by itself; say scheduler = 'none', not"
+                        f" {self.scheduler!r}"
+                    )
+                if not self.mutated:
+                    raise ValueError(
+                        "search pbt perturbs what may change while a model is trained; give"
+                        " train.learning_rate, weight_decay, momentum or clip_norm, or a loss's"
+                        " weight or temperature, a range"
+                    )
+            case _:
+                pass
+        return self
+
+
+def refuse_misfit_sweep(sweep: Sweep, train: Train) -> None:
+    """Refuse a sweep whose trials would end before what the sweep does to them begins.
+
+    Raises:
+        ValueError: why.
+    """
+    swept = sweep.over.get("train.epochs")
+    ends = swept and (swept.ends or [n for n in swept.listed or () if isinstance(n, int | float)])
+    longest = max(ends) if ends else train.epochs
+    if sweep.scheduler != "none" and longest < sweep.grace:
+        raise ValueError(
+            f"sweep.grace = {sweep.grace}: {sweep.scheduler} stops no trial before that epoch, and"
+            f" train.epochs = {longest}"
+        )
+    if sweep.search == "pbt" and longest <= sweep.grace:
+        raise ValueError(
+            f"sweep.grace = {sweep.grace}: pbt perturbs after as many epochs, and train.epochs ="
+            f" {longest} leaves none to go on"
+        )
