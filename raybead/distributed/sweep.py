@@ -180,7 +180,7 @@ def _scheduler(course: Course) -> TrialScheduler:
 
 
 def _explore(course: Course) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """How a population's values change. Tune's own way knows no ranges, nor keys that aren't set."""
+    """How a population's values change. Tune's own way knows no ranges, nor unset keys."""
     space, rng = Space.of(course.sweep, course.raw), np.random.default_rng(course.job({}).seed)
 
     def explore(config: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _explore(course: Course) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 class _OfDriver:
-    """What stays in the driver: Tune pickles what it is given, to go on from, which nobody does."""
+    """Stays in the driver: Tune pickles what it is given, and nobody goes on from that."""
 
     _state: Progress
 

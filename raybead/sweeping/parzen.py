@@ -141,9 +141,10 @@ def _suggested(trial: Trial, key: str, dimension: Dimension) -> Any:
             return trial.suggest_int(key, low, high, log=log)
         case FloatDistribution(low=low, high=high, log=log):
             return trial.suggest_float(key, low, high, log=log)
-        case CategoricalDistribution(choices=places):
-            assert dimension.listed is not None
-            return dimension.listed[int(trial.suggest_categorical(key, places))]
+        case _:
+            assert dimension.listed is not None  # or it were one of those
+            place = trial.suggest_categorical(key, range(len(dimension.listed)))
+            return dimension.listed[place]
 
 
 def _parameter(dimension: Dimension, value: Any) -> int | float:
