@@ -197,7 +197,7 @@ def test_three_members_by_hand(run, event_rows):
             standardised.append([(x - middle) / ((high - low) / 2) for x in asked])
         by_hand = [sum(three) / 3 for three in zip(*standardised, strict=True)]
         np.testing.assert_allclose(found["score"].to_numpy(), by_hand, rtol=1e-9, atol=1e-12)
-    assert facts["ensemble"] == Calibrations.load(run.scores).ensemble.as_dict()
+    assert facts["ensemble"] == Calibrations.load(run.scores).as_dict()["ensemble"]
     assert facts["calibration"] == Calibration.load(run.scores).as_dict()
 
 
