@@ -51,7 +51,8 @@ SETTINGS = {
 }
 ENDLESS = 1_000_000
 LEAST_CPU = 0.01
-"""Of a trial that waits for its own workers. Nothing at all is refused."""
+"""Of a trial that waits for workers of its own; each of them asks for so much less. Nothing at
+all is refused."""
 
 
 def make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict[str, int]:
@@ -115,6 +116,7 @@ def run_trials(
             search_alg=_Search(state),
             scheduler=_scheduler(course),
             num_samples=-1,
+            reuse_actors=True,
             max_concurrent_trials=at_a_time,
         ),
         run_config=tune.RunConfig(
@@ -142,12 +144,14 @@ def _crew(sweep: Sweep, cluster: Cluster) -> Crew:
                 f"sweep: a trial of {sweep.workers} workers asks for {wanted:g} {what}, and there"
                 f" are {there} here"
             )
-    return Crew(sweep.workers, sweep.cpus, gpus)
+    # Together with the trial that waits for them, workers have to fit where they just fit.
+    cpus = sweep.cpus if sweep.workers == 1 else max(sweep.cpus - LEAST_CPU, LEAST_CPU)
+    return Crew(sweep.workers, cpus, gpus)
 
 
 def _concurrent(sweep: Sweep, crew: Crew, cluster: Cluster) -> int:
     """Trials at a time: never more than their workers have room for, or they'd wait for ever."""
-    room = int(cluster.cpus / (crew.workers * crew.cpus))
+    room = int(cluster.cpus / (sweep.workers * sweep.cpus) + 1e-9)
     if crew.gpus:
         room = min(room, int(cluster.gpus / (crew.workers * crew.gpus) + 1e-9))
     room = max(room, 1)
