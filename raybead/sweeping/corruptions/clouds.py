@@ -82,8 +82,9 @@ class Clouds:
 
     def picked(self, index: NDArray[np.int64], sizes_J: NDArray[np.int64]) -> Clouds:
         """Constituents at ``index`` [C'], in that order, as jets of ``sizes_J``."""
-        columns = (self.pt_C, self.eta_C, self.phi_C, self.row_C)
-        return Clouds(sizes_J, *(column[index] for column in columns))
+        return Clouds(
+            sizes_J, self.pt_C[index], self.eta_C[index], self.phi_C[index], self.row_C[index]
+        )
 
     def farthest(self) -> Array:
         """[J] distance from the axis of the constituent that is farthest from it."""
@@ -181,12 +182,14 @@ def _root(miss: Callable[[Array], Array], low_J: Array, high_J: Array) -> Array:
         slope_J = np.where(open_J, at_high_J - at_low_J, 1.0)
         middle_J = np.where(open_J, low_J - at_low_J * (high_J - low_J) / slope_J, low_J)
         found_J = miss(middle_J)
-        if (np.abs(found_J[open_J]) < _CLOSE).all():
-            break
-        above_J = found_J > 0
+        above_J, close_J = found_J > 0, np.abs(found_J) < _CLOSE
         # An end that stays for a second time counts for half, so that it moves, too.
         at_low_J = np.where(above_J, np.where(last_J > 0, at_low_J / 2, at_low_J), found_J)
         at_high_J = np.where(above_J, found_J, np.where(last_J < 0, at_high_J / 2, at_high_J))
-        low_J, high_J = np.where(above_J, low_J, middle_J), np.where(above_J, middle_J, high_J)
         last_J = np.where(above_J, 1.0, -1.0)
+        # A jet that is done stays as it is, however long others take.
+        low_J = np.where(above_J & ~close_J, low_J, middle_J)
+        high_J = np.where(above_J | close_J, middle_J, high_J)
+        if not (high_J > low_J).any():
+            break
     return middle_J

@@ -35,7 +35,7 @@ def factors(ratio_J: Array, draws: Draws, radius: float) -> Array:
 
 
 def mass_scaled(clouds: Clouds, ratio_J: Array, draws: Draws, radius: float) -> Clouds:
-    """Jets with their constituents farther from the axis.
+    """Jets with their constituents farther from the axis; :data:`_STRETCH` may end it sooner.
 
     Args:
         clouds: of the jets.

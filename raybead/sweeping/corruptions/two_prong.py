@@ -23,7 +23,7 @@ SOFTEST = 0.1
 removes. With it, and the heaviest mass, prongs are R apart at most."""
 NARROW = 0.5
 """A prong's mass over its pT, in units of the jet's, at most. The angular size of a prong is then
-a quarter of the prongs' distance, at most."""
+about a quarter of the prongs' distance, at most."""
 _ALIKE, _NEIGHBOURS = 256, 16
 """Jets of about the same pT, and the neighbours of one of them, to either side, in the order of
 their numbers of constituents."""
