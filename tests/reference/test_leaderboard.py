@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from scipy import stats
-from sweeps import job_of, quantity, trials
+from sweep_records import job_of, quantity, trials
 
 from raybead.config import Dimension, Sweep
 from raybead.errors import RunError

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from parsed import Parsed
-from sweeps import job_of, quantity, trials
+from sweep_records import job_of, quantity, trials
 
 from raybead.config import Job
 from raybead.errors import RunError
