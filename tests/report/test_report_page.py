@@ -7,12 +7,12 @@ import base64
 import copy
 import html
 import re
-from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from parsed import Parsed
 
 from raybead.report import write_report
 from raybead.report.content import Content
@@ -21,31 +21,6 @@ from raybead.report.figures.canvas import hep_style
 from raybead.report.figures.studies import calibration_figures, reach_figures
 from raybead.report.page import render
 from raybead.storage import Folder
-
-VOID = {"meta", "link", "img", "br"}
-
-
-class Parsed(HTMLParser):
-    """Tags of a page: balanced, or the parse fails."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def all(self, attribute: str) -> list[str]:
-        return [attrs[attribute] or "" for _, attrs in self.tags if attribute in attrs]
 
 
 @pytest.fixture(scope="module")

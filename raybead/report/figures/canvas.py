@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from raybead.report.numbers import events
 
 Section = Literal[
-    "hunt", "cuts", "calibration", "reach", "scores", "training", "evaluation"
+    "hunt", "cuts", "calibration", "reach", "scores", "training", "evaluation", "sweep"
 ]  # fmt: skip
 
 # Petroff's accessible sequences (arXiv:2107.02270), of which mplhep's styles cycle through one.
