@@ -119,7 +119,7 @@ class Reach:
         pseudo = PseudoBackground.of(background, EVENTS, (seed,), window=window)
         cuts = tuple(sorted(hunt.cuts))
         spectrum = tuple(expected(pseudo, edges).tolist())
-        log_share_CF, log_needed_CFG = needed(spectrum, hunt, cuts, masses, seed)
+        log_share_CF, log_needed_CFG = needed(spectrum, hunt.model_dump_json(), cuts, masses, seed)
         order = hunt.threshold_order if hunt.conditional == "mjj" else 0
         thresholds = Family(inside, order, window).fit(cuts)
         if all(isinstance(found, HuntError) for found in thresholds):
@@ -186,7 +186,7 @@ def expected(pseudo: PseudoBackground, edges: Array) -> Array:
 @lru_cache(maxsize=32)
 def needed(
     spectrum: tuple[float, ...],
-    hunt: Hunt,
+    said: str,
     cuts: tuple[float, ...],
     masses: tuple[float, ...],
     seed: int,
@@ -197,12 +197,13 @@ def needed(
 
     Args:
         spectrum: [M] background events of the search sample in each bin.
-        hunt: whose background is predicted and whose peak is looked for; a Gaussian of
-            ``hunt.signal.width``.
+        said: the hunt as JSON, whose background is predicted and whose peak is looked for; a
+            Gaussian of ``hunt.signal.width``.
         cuts: quantiles.
         masses: [G] GeV
         seed: of pseudo-experiments.
     """
+    hunt = Hunt.model_validate_json(said)
     edges = edges_of(hunt)
     every = np.array(spectrum)
     scanned = Templates.over(edges, GaussianPeak(hunt.signal.width), hunt.signal.masses)
@@ -237,4 +238,4 @@ def _passing(weight_RE: Array, flags_ECG: Array) -> Array:
     passed = weight_RE @ flags_ECG.reshape(len(flags_ECG), -1)
     total = weight_RE.sum(axis=1, keepdims=True)
     share = np.where(total > 0, passed / np.where(total > 0, total, 1.0), 0.0)
-    return np.clip(share, 0.0, 1.0).reshape(-1, *flags_ECG.shape[1:])
+    return np.clip(share, 0.0, 1.0).reshape((-1, *flags_ECG.shape[1:]))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from judged import sweep, tables
+from scipy.special import ndtr
 
 from raybead.config import Calibrate, Hunt, Reach
 from raybead.errors import HuntError
@@ -70,18 +71,18 @@ def test_a_hunt_finds_it():
         scores = Scores("", background, background, signal)
         material = Material.of(scores, hunt, Calibrate(events=module.EVENTS), 3, injects=True)
         for share, found in p.items():
-            one = recovered(material, put_in, 3500.0, share * strength, 120, (5, seed))
+            one = recovered(material, put_in, 3500.0, share * strength, 400, (5, seed))
             found.append(one.outcome.p)
-    # Half of them have 3 sigma, and more 2.33, which counts as found; few do at 0.4 of that.
+    # Counted by 400 toys, a significance is told up to 2.8.
+    assert np.median(p[1.0]) < ndtr(-2.3)
     assert np.mean(np.array(p[1.0]) <= FOUND) >= 0.5
-    assert np.mean(np.array(p[0.4]) <= FOUND) <= 0.3
-    assert np.median(p[0.4]) > 0.03
+    assert np.median(p[0.4]) > ndtr(-1.7)
 
 
 def test_masses_and_samples_that_it_cannot_be_told_of():
-    with pytest.raises(HuntError, match="reach: sweep.masses has 6500 GeV, and the bins of"):
+    with pytest.raises(HuntError, match=r"reach: sweep.masses has 6500 GeV, and the bins of"):
         value(1.0, masses=(3500.0, 6500.0))
-    with pytest.raises(HuntError, match="reach: cut 0.999: only 2.0 of the 2000 events"):
+    with pytest.raises(HuntError, match=r"reach: cut 0.999: only 2.0 of the 2000 events"):
         value(1.0, Hunt(cuts=(0.999,)))
     with pytest.raises(HuntError, match="effectively 150 events doesn't tell"):
         quantities(tables(150), sweep("reach"), HUNT, None, 0)

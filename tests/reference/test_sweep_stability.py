@@ -61,7 +61,7 @@ def test_a_known_shift_is_told():
 
     for factor in (0.0, 0.3):
         judged = {**tables(n, shifts={}), "background": made(factor), "seen": made(factor)}
-        judged |= {k: judged["background"] for k in ("shuffle", "mass-scaling", "two-prong")}
+        judged |= dict.fromkeys(("shuffle", "mass-scaling", "two-prong"), judged["background"])
         found = stability(judged, PLAIN, replicas=20)
         assert found.value == pytest.approx(-factor, abs=0.03)
 
@@ -102,9 +102,9 @@ def test_cuts_that_are_too_hard_are_left_out_and_ties_said():
     judged = tables(1000)
     hard = Hunt(cuts=(0.9, 0.999))
     assert stability(judged, hard) == stability(judged, Hunt(cuts=(0.9,)))
-    with pytest.raises(HuntError, match="none of the cuts 0.999 leaves 10; take a softer cut"):
+    with pytest.raises(HuntError, match=r"none of the cuts 0.999 leaves 10; take a softer cut"):
         stability(judged, Hunt(cuts=(0.999,)))
     tied = {**judged, "background": table(judged["background"].column("mjj").to_numpy(),
                                           np.arange(1000) % 2)}  # fmt: skip
-    with pytest.raises(HuntError, match="stability: cut 0.9: .* ties that no threshold"):
+    with pytest.raises(HuntError, match=r"stability: cut 0.9: .* ties that no threshold"):
         stability(tied, PLAIN)
