@@ -21,7 +21,8 @@ from raybead.config.model import JetBottleneckModel, Model
 from raybead.config.raw import load_raw, parse_raw
 from raybead.config.score import Score, refuse_unknown_quantities
 from raybead.config.section import Section
-from raybead.config.sweep import Sweep, refuse_misfit_sweep
+from raybead.config.sweep import Sweep
+from raybead.config.sweep_rules import refuse_misfit_sweep
 from raybead.config.train import Train
 from raybead.errors import JobError, UnknownKeyError
 
@@ -53,7 +54,7 @@ class Job(Section):
         refuse_unknown_targets(self.train, self.loss)
         refuse_unknown_quantities(self.score, self.model, self.loss)
         if self.sweep is not None:
-            refuse_misfit_sweep(self.sweep, self.train)
+            refuse_misfit_sweep(self.sweep, self.train, self.hunt)
         smallest = smallest_batch(self.train)
         if smallest < 3 and any(term.contrasts for term in self.loss):
             raise ValueError(

@@ -19,7 +19,6 @@ from pydantic import (
 from raybead.config.dimension import Dimension, in_order
 from raybead.config.section import Section
 from raybead.config.swept_keys import flattened, refuse_never, why_not
-from raybead.config.train import Train
 
 CorruptionKind = Literal["shuffle", "mass-scaling", "two-prong"]
 VALIDATION_LOSS, CORRUPTION, STABILITY, REACH, AUC, SIC = (
@@ -211,24 +210,3 @@ class Sweep(Section):
             case _:
                 pass
         return self
-
-
-def refuse_misfit_sweep(sweep: Sweep, train: Train) -> None:
-    """Refuse a sweep whose trials would end before what the sweep does to them begins.
-
-    Raises:
-        ValueError: why.
-    """
-    swept = sweep.over.get("train.epochs")
-    ends = swept and (swept.ends or [n for n in swept.listed or () if isinstance(n, int | float)])
-    longest = max(ends) if ends else train.epochs
-    if sweep.scheduler != "none" and longest < sweep.grace:
-        raise ValueError(
-            f"sweep.grace = {sweep.grace}: {sweep.scheduler} stops no trial before that epoch, and"
-            f" train.epochs = {longest}"
-        )
-    if sweep.search == "pbt" and longest <= sweep.grace:
-        raise ValueError(
-            f"sweep.grace = {sweep.grace}: pbt perturbs after as many epochs, and train.epochs ="
-            f" {longest} leaves none to go on"
-        )

@@ -1,62 +1,45 @@
-"""What a sweep can't ask for."""
+"""What a sweep can't ask of the rest of its job."""
 
 from __future__ import annotations
 
-import difflib
-from typing import get_args
-
 from raybead.config.hunt import Hunt
-from raybead.config.sweep import (
-    AUC,
-    BY_TRUTH,
-    CORRUPTION,
-    REACH,
-    SIC,
-    STABILITY,
-    VALIDATION_LOSS,
-    CorruptionKind,
-    Sweep,
-)
+from raybead.config.sweep import REACH, Sweep
+from raybead.config.train import Train
 
 TWO_PRONG = "two-prong"
 """The corruption that stands for a signal where the reach is asked for."""
-KINDS: dict[str, str] = {f"{CORRUPTION}-{kind}": kind for kind in get_args(CorruptionKind)}
-"""Kinds of corruption by the quantity that is of one alone."""
-KNOWN = (CORRUPTION, *KINDS, STABILITY, REACH, VALIDATION_LOSS, AUC, SIC)
 
 
-def refuse_unknown(sweep: Sweep, hunt: Hunt) -> None:
-    """Refuse quantities that trials can't be judged by.
-
-    Args:
-        sweep: what is asked for.
-        hunt: that the job describes.
+def refuse_misfit_sweep(sweep: Sweep, train: Train, hunt: Hunt) -> None:
+    """Refuse a sweep that doesn't go with the job's training, or its hunt.
 
     Raises:
-        ValueError: a quantity has no such name; needs truth, and ``evaluation`` isn't on; is of a
-            corruption that isn't made; is a reach at masses outside the hunt's window; or the
-            objective is of none, or counts none.
+        ValueError: trials would end before what the sweep does to them begins; or a reach is
+            asked for without the signals that it is of, or at masses that aren't hunted in.
     """
-    if not any(sweep.weights.values()):
-        raise ValueError("sweep.objective: nothing counts; name a quantity with a weight above 0")
-    for name in sweep.quantities:
-        if name not in KNOWN:
-            near = difflib.get_close_matches(name.lower(), KNOWN, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KNOWN)}"
-            raise ValueError(f"sweep: no quantity is called {name!r}; {hint}")
-        if name in BY_TRUTH and not sweep.evaluation:
-            raise ValueError(f"sweep: {name!r} looks at truth; that takes sweep.evaluation = true")
-        kind = TWO_PRONG if name == REACH else KINDS.get(name)
-        if kind is not None and kind not in sweep.corruptions:
-            made = ", ".join(sweep.corruptions)
+    swept = sweep.over.get("train.epochs")
+    ends = swept and (swept.ends or [n for n in swept.listed or () if isinstance(n, int | float)])
+    longest = max(ends) if ends else train.epochs
+    if sweep.scheduler != "none" and longest < sweep.grace:
+        raise ValueError(
+            f"sweep.grace = {sweep.grace}: {sweep.scheduler} stops no trial before that epoch, and"
+            f" train.epochs = {longest}"
+        )
+    if sweep.search == "pbt" and longest <= sweep.grace:
+        raise ValueError(
+            f"sweep.grace = {sweep.grace}: pbt perturbs after as many epochs, and train.epochs ="
+            f" {longest} leaves none to go on"
+        )
+    if REACH not in sweep.quantities:
+        return
+    if TWO_PRONG not in sweep.corruptions:
+        raise ValueError(
+            f"sweep: {REACH!r} needs {TWO_PRONG!r} among sweep.corruptions, which are"
+            f" {', '.join(sweep.corruptions)}"
+        )
+    low, high = hunt.mass_window
+    for mass in sweep.masses:
+        if not low <= mass < high:
             raise ValueError(
-                f"sweep: {name!r} needs {kind!r} among sweep.corruptions, which are {made}"
+                f"sweep.masses: {mass:g} GeV isn't in hunt.mass_window, from {low:g} to {high:g}"
             )
-    if REACH in sweep.quantities:
-        low, high = hunt.mass_window
-        for mass in sweep.masses:
-            if not low <= mass < high:
-                raise ValueError(
-                    f"sweep.masses: {mass:g} GeV isn't in hunt.mass_window, from {low:g} to"
-                    f" {high:g}"
-                )

@@ -10,11 +10,8 @@ import pyarrow as pa
 from raybead.config import Job, Sweep, logarithms_of
 from raybead.models import Bundle
 from raybead.scoring import Calibration, JetScorer
-from raybead.sweeping.judged import BACKGROUND
-from raybead.sweeping.objectives import objective, quantities
+from raybead.sweeping.objectives import BACKGROUND, SEARCH, objective, quantities
 from raybead.sweeping.records import Quantity
-
-SEARCH = "search"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from raybead.errors import TrainingError
 from raybead.events import read_parquet, row_count, table_bytes
 from raybead.storage import Folder
 from raybead.sweeping.corruptions import corrupt
+from raybead.sweeping.objectives import BACKGROUND, SEEN
 from raybead.training import split_by_event, taken
 
-BACKGROUND, SEEN = "background", "seen"
 FEWEST = 20
 """Events that anything can be said by."""
 
@@ -50,7 +50,7 @@ def write_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict
         SEEN: _rows(events, _evenly(seen, sweep.events)),
     }
     for kind in sweep.corruptions:
-        tables[kind] = corrupt(tables[BACKGROUND], kind, job.seed)
+        tables[kind] = corrupt(tables[BACKGROUND], kind, job.seed, radius=job.jets.radius)
     for name, table in tables.items():
         folder.write(f"{name}.parquet", table_bytes(table))
     return {name: len(table) for name, table in tables.items()}
