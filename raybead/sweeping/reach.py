@@ -18,9 +18,9 @@ outliers too many. So a score that doesn't tell the signal finds none, however m
 unless a function fitted to the outliers alone is the background, which then shows all e S.
 
 Thresholds are those of background alone. Where the hunt fits its own on the search sample, they
-follow a signal a little and take some of it, most where a score tells it least; a hunt then needs
-1.3 times as much and more. Nor are several cuts counted as looks. So the number is for comparing
-trials, and what a hunt finds is for ``raybead reach`` to tell.
+follow a signal and take some of it, most where a score tells it least: a hunt then needs from a
+little more to over twice as much. Nor are several cuts counted as looks. So the number is for
+comparing trials, and what a hunt finds is for ``raybead reach`` to tell.
 
 A cut whose background follows the mass is asked as if that were known: what it passes at that mass
 costs, and what a hunt would get wrong by it doesn't win. See ``stability`` for that.
@@ -213,12 +213,12 @@ def needed(
     for c in range(len(cuts)):
         rng = np.random.default_rng((seed, c))
         nominal = _cut(every, 1 - cuts[c], edges, scanned, hunt)
-        toys = [
+        outliers, others = (
             Histogram.counted(rng.poisson(part.sums, (TRIALS, len(every))))
             for part in (nominal.outliers, nominal.others)
-        ]
-        refitted = nominal.background.refit(*toys)
-        trials = Upcrossings.of(nominal.likelihood(scanned).curves(*toys, refitted))
+        )
+        refitted = nominal.background.refit(outliers, others)
+        trials = Upcrossings.of(nominal.likelihood(scanned).curves(outliers, others, refitted))
         for f, share in enumerate(share_CF[c]):
             found = reach(_cut(every, share, edges, at, hunt).peak_model(at), Z, trials)
             needed_CFG[c, f] = [_NEVER if s is None else max(s, 1e-3) for s in found.signal]
