@@ -6,6 +6,8 @@ from typing import Any
 
 from raybead.console import Console
 from raybead.errors import RunError
+from raybead.events import read_parquet
+from raybead.report import board_rows
 from raybead.report.numbers import events
 from raybead.storage import JOB, MANIFEST, Folder, StageName, is_current, stage_facts
 
@@ -26,6 +28,8 @@ def show_run(run: Folder, console: Console) -> None:
     more: tuple[StageName, ...] = ("calibration", "reach", "emd")
     rows += [_stage_row(run, name) for name in more if _done(run, name)]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
+    if _done(run, "sweep"):
+        _show_sweep(run, console)
     if is_current(run, "emd"):
         console.say(f"learned energy mover's distance: {run}/emd/report.html")
     if is_current(run, "hunt"):
@@ -146,6 +150,19 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
                 for name, c in result["evaluation"]["scores"].items()
             ],
         )
+
+
+def _show_sweep(run: Folder, console: Console) -> None:
+    """The best trials of a sweep, and where all are told of."""
+    found, board = stage_facts(run, "sweep"), (run / "sweep").read("leaderboard.parquet")
+    table = read_parquet(board, f"{run}/sweep/leaderboard.parquet")
+    by = found["objective"] if isinstance(found["objective"], str) else "a sum"
+    headers, rows = board_rows(table)
+    title = f"Sweep: {found['done']} of {found['trials']} trials finished, by {by}"
+    console.table(title, headers, rows)
+    if found["by_truth"]:
+        console.say(f"the best was chosen by truth ({', '.join(found['by_truth'])})")
+    console.say(f"all trials: {run}/sweep/leaderboard.html")
 
 
 def _show_studies(run: Folder, console: Console) -> None:

@@ -22,7 +22,9 @@ from raybead.scoring.members import MEMBERS, SECTION
 from raybead.stages import Stages, run_folder, with_networks
 from raybead.storage import JOB, MANIFEST, Folder, Stage
 from raybead.sweeping.course import Course, Sample, jets_of
+from raybead.sweeping.ensembles import judged_ensembles
 from raybead.sweeping.leaderboard import leaderboard, summary
+from raybead.sweeping.proposers import Refused
 from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.search import proposer_of
 from raybead.sweeping.trial import MODEL, record_of
@@ -76,7 +78,7 @@ def sweep(
             with console.stage("sweep") as tick:
                 from raybead.distributed.sweep import run_trials
 
-                records = run_trials(
+                records, refused = run_trials(
                     _course(raw, config, jobs, run),
                     lambda known, queued: proposer_of(config, raw, job.seed, known, queued),
                     _identity,
@@ -84,7 +86,7 @@ def sweep(
                     cluster,
                     tick,
                 )
-            told = _conclude(job, config, records, stage)
+            told = _conclude(job, config, records, refused, stage)
             stage.finish({**told, "seconds": round(time.monotonic() - started, 1)})
     found = (run / "sweep").read_json(BEST)
     if _promoted(trial_job(raw, found["values"]), found, jobs):
@@ -187,7 +189,11 @@ def _hash(what: Any) -> str:
 
 
 def _conclude(
-    job: Job, config: Sweep, records: Sequence[TrialRecord], stage: Stage
+    job: Job,
+    config: Sweep,
+    records: Sequence[TrialRecord],
+    refused: Sequence[Refused],
+    stage: Stage,
 ) -> dict[str, Any]:
     """Rank the trials; write the board, and its page."""
     done = {record.trial: record for record in records if record.status == "done"}
@@ -197,19 +203,36 @@ def _conclude(
         raise TrainingError(f"sweep: none of {len(records)} trials was trained to its end{why}")
     board, told = leaderboard(records, config), summary(records, config)
     ranked = [trial for trial in board.column("trial").to_pylist() if trial in done]
+    members, trials = _alike(ranked, done)[: config.keep], stage.run / TRIALS
+    ensembles = judged_ensembles([trials / trial for trial in members], config, job.hunt, job.seed)
+    told["ensembles"] = [
+        {name: {"value": one.value, "error": one.error} for name, one in found.items()}
+        for found in ensembles
+    ]
+    told["refused"] = [{"values": one.values, "reason": one.reason} for one in refused]
     beside = stage.beside
     beside.write(BOARD, table_bytes(board))
     beside.write_json(SUMMARY, told)
     found = {
         "trial": ranked[0],
         "values": done[ranked[0]].values,
-        "members": ranked[: config.keep],
+        "members": members,
         "objective": config.objective,
-        "by_truth": not BY_TRUTH.isdisjoint(config.weights),
+        "by_truth": sorted(BY_TRUTH & config.weights.keys()),
     }
     beside.write_json(BEST, found)
     write_sweep_report(job, board, told, {one.trial: one.history for one in records}, beside)
     return {"trials": len(records), "done": len(done), **found}
+
+
+def _alike(ranked: Sequence[str], done: Mapping[str, TrialRecord]) -> list[str]:
+    """Trials, the best first, that score the same events as the best: with the same ``[jets]``."""
+
+    def jets(trial: str) -> str:
+        swept = {k: v for k, v in done[trial].values.items() if k.split(".")[0] == "jets"}
+        return json.dumps(swept, sort_keys=True)
+
+    return [trial for trial in ranked if jets(trial) == jets(ranked[0])]
 
 
 def _promoted(best: Job, found: Mapping[str, Any], jobs: Mapping[str, Job]) -> bool:

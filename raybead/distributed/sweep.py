@@ -35,7 +35,7 @@ from raybead.sweeping.course import Course
 from raybead.sweeping.judged import write_judged
 from raybead.sweeping.population import mutated
 from raybead.sweeping.progress import Progress
-from raybead.sweeping.proposers import Known, Proposer
+from raybead.sweeping.proposers import Known, Proposer, Refused
 from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.space import Space, Values
 
@@ -73,7 +73,7 @@ def run_trials(
     resume: Folder,
     cluster: Cluster,
     tick: Tick,
-) -> list[TrialRecord]:
+) -> tuple[list[TrialRecord], Sequence[Refused]]:
     """Run a sweep's trials, as far as its budget goes.
 
     Trials that are recorded aren't run again; one that was killed goes on at its last epoch.
@@ -88,7 +88,7 @@ def run_trials(
         tick: told of trials that end.
 
     Returns:
-        The records, in the order of proposals.
+        The records, in the order of proposals, and combinations that no job can have.
 
     Raises:
         TrainingError: trials don't fit the cluster.
@@ -131,7 +131,7 @@ def run_trials(
     )
     tuner.fit()
     scratch.delete()
-    return state.records()
+    return state.records(), state.proposer.refused
 
 
 def _crew(sweep: Sweep, cluster: Cluster) -> Crew:

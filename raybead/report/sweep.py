@@ -95,6 +95,11 @@ def write_sweep_report(
             for row in rows
             if row["status"] == "failed"
         ],
+        ensembles=summary.get("ensembles", ()),
+        pm=pm,
+        refused=[
+            (tried_in_words(one["values"]), one["reason"]) for one in summary.get("refused", ())
+        ],
         correlations=[
             (pair, bool({pair["a"], pair["b"]} & BY_TRUTH)) for pair in summary["correlations"]
         ],

@@ -20,6 +20,8 @@ class Judgement:
 
     scores: Mapping[str, pa.Table]
     """Event scores of all that it was judged by."""
+    calibration: Calibration
+    """The way to these scores, fitted on the judged background."""
     quantities: dict[str, Quantity]
     objective: Quantity
 
@@ -58,13 +60,12 @@ def judge(
     logarithms = logarithms_of(job.loss)
     on_background = config.model_copy(update={"complexity_fit": "background"})
     background = losses[BACKGROUND]
-    calibration = Calibration.fit(background, on_background, background, logarithms)
-    scores = {name: calibration.scores(table) for name, table in losses.items()}
+    way = Calibration.fit(background, on_background, background, logarithms)
+    scores = {name: way.scores(table) for name, table in losses.items()}
     if search is not None:
         found = scorer.table(search)
         fitted = found if config.complexity_fit == "search" else background
-        calibration = Calibration.fit(fitted, config, background, logarithms)
-        scores[SEARCH] = calibration.scores(found)
+        scores[SEARCH] = Calibration.fit(fitted, config, background, logarithms).scores(found)
     loss = bundle.summary["validation_loss"]
     told = quantities(scores, sweep, job.hunt, loss, job.seed)
-    return Judgement(scores, told, objective(told, sweep))
+    return Judgement(scores, way, told, objective(told, sweep))

@@ -144,6 +144,7 @@ class Trial:
 
     def _leave_scores(self, found: Judgement) -> None:
         (self.folder / SCORES).delete()
+        found.calibration.save(self.folder / SCORES)
         for name, table in found.scores.items():
             (self.folder / SCORES).write(f"{name}.parquet", table_bytes(table))
 
