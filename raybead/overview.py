@@ -72,6 +72,10 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
             return f"{len(facts['points'])} signals put into pseudo-data"
         case "figures":
             return facts["page"]
+        case "judged":
+            return f"{facts['background']} events to judge by"
+        case "sweep":
+            return f"{facts['trials']} trials, {facts['done']} finished"
         case "emd":
             found = facts["agreement"]["all"]["learned"]
             return (

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from raybead.config import Hunt, Sweep
 from raybead.config.sweep import VALIDATION_LOSS
-from raybead.scoring import SCORE, Calibration
+from raybead.scoring import Calibration
 from raybead.scoring.ensemble import Ensemble
+from raybead.scoring.scored import SCORE
 from raybead.storage import Folder
 from raybead.sweeping.objectives import BACKGROUND, objective, quantities
 from raybead.sweeping.records import Quantity

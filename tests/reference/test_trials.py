@@ -1,62 +1,241 @@
-"""Gross and Vitells' bound against brute force."""
+"""Trials of a sweep without Ray: what they are judged by, what is left of them, what goes on."""
+
+import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from spectra import SHAPE, drawn, templates
+import torch
+from made import make_particles
 
-from raybead.errors import HuntError
-from raybead.hunt.scan import LikelihoodScan, Upcrossings
+from raybead.config import Jets, Job, job_of
+from raybead.errors import TrainingError
+from raybead.events import event_table, make_jets, table_bytes
+from raybead.models import Bundle
+from raybead.storage import Folder
+from raybead.sweeping.course import Course, Sample, Ticket, jets_of
+from raybead.sweeping.ensembles import judged_ensembles
+from raybead.sweeping.judged import judged_tables, write_judged
+from raybead.sweeping.progress import Progress
+from raybead.sweeping.search import proposer_of
+from raybead.sweeping.trial import RECORD, RESUME, judged_epochs, record_of, scores_of, so_far
+from raybead.training import LonePlace, split_by_event
 
-
-def processes(rng, n, width=0.05, points=60):
-    """[n, points] q0 of a peak in white noise: the square of a Gaussian process, where above 0."""
-    x, centres = np.linspace(0, 1, 300), np.linspace(0, 1, points)
-    peak = np.exp(-((x - centres[:, None]) ** 2) / (2 * width**2))
-    peak /= np.sqrt((peak**2).sum(axis=1, keepdims=True))
-    return np.maximum(rng.normal(size=(n, 300)) @ peak.T, 0) ** 2
-
-
-def test_the_bound_is_the_global_p_of_a_process():
-    rng = np.random.default_rng(1)
-    largest = np.concatenate([processes(rng, 20_000).max(axis=1) for _ in range(10)])
-    few = Upcrossings.of(processes(np.random.default_rng(2), 1000))
-    assert few.error < 0.05 * few.mean
-    for p in (0.1, 0.01, 0.001):
-        u = float(np.quantile(largest, 1 - p))
-        bound = few.bound(u)
-        off = np.hypot(bound.error, np.sqrt(p / len(largest)))
-        assert p - 4 * off < bound.p < 1.15 * p + 4 * off
-
-
-def test_the_bound_is_the_global_p_of_a_scan():
-    statistic = LikelihoodScan(templates(*np.geomspace(2900, 5000, 20)), fixed=True)
-    toys = statistic.curves(*drawn(np.random.default_rng(3), 1500, n=2500), SHAPE[None])
-    largest = toys[500:].max(axis=1)
-    few = Upcrossings.of(toys[:500])
-    for p in (0.1, 0.02):
-        bound = few.bound(float(np.quantile(largest, 1 - p)))
-        off = np.hypot(bound.error, np.sqrt(p / len(largest)))
-        assert p - 4 * off < bound.p < 1.2 * p + 4 * off
-
-
-def test_counting():
-    q = np.array([[0.0, 2.0, 0.5, 3.0], [2.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.5, 0.0]])
-    found = Upcrossings.of(q, level=1.0)
-    assert found.mean == pytest.approx(1.0)
-    assert found.error == pytest.approx(1.0 / np.sqrt(3))
-    assert found.bound(4.0).p == pytest.approx(0.02275 + np.exp(-1.5), rel=1e-4)
-    assert found.bound(4.0).error == pytest.approx(found.error * np.exp(-1.5))
-    assert found.bound(0.0).p == 1.0
-    assert found.bound(0.1).p == 1.0
-    assert 0 < found.bound(2000.0).z < 40
-    assert Upcrossings.of(np.zeros((50, 4))).error > 0
-    with pytest.raises(HuntError, match="two pseudo-experiments"):
-        Upcrossings.of(q[:1])
+RAW = {
+    "name": "tried",
+    "data": {
+        "background": {"source": "lhco", "path": "b.h5"},
+        "search": {"source": "lhco", "path": "s.h5"},
+    },
+    "graph": {"nodes": 8},
+    "model": {"preset": "jet-dense", "encoder": [[16]], "decoder": [16]},
+    "train": {"epochs": 4, "batch_items": 64, "test": 0.4, "patience": 50},
+    "hunt": {"cuts": [0.5], "conditional": "none", "mass_window": [2132.0, 7060.0]},
+    "sweep": {
+        "search": "grid",
+        "events": 100,
+        "replicas": 20,
+        "grace": 2,
+        "corruptions": ["shuffle"],
+        "over": {
+            "loss.kind": {"choice": ["mse", "distance"]},
+            "train.learning_rate": {"choice": [1e-3, 3e-3]},
+        },
+    },
+}
 
 
-def test_a_global_significance_and_its_local_one():
-    trials = Upcrossings(2.0, 0.1, 1.0, 100)
-    for z in (1.0, 3.0, 5.0, 8.0):
-        local = trials.local(z)
-        assert local > z
-        assert trials.bound(local**2).z == pytest.approx(z, abs=1e-6)
+@pytest.fixture(scope="module")
+def background(tmp_path_factory) -> Folder:
+    """Prepared events in two files."""
+    folder = Folder.at(str(tmp_path_factory.mktemp("events")))
+    table = event_table(make_jets(make_particles(400, seed=8), Jets()))
+    for name, rows in (("a", table.slice(0, 250)), ("b", table.slice(250))):
+        folder.write(f"{name}.parquet", table_bytes(rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def course(background, tmp_path_factory) -> Course:
+    job = job_of(RAW)
+    assert job.sweep is not None
+    folder = Folder.at(str(tmp_path_factory.mktemp("sweep")))
+    write_judged(background, job, job.sweep, folder / "judged")
+    sample = Sample(background, folder / "judged", None)
+    return Course(RAW, job.sweep, {jets_of(job): sample}, folder / "trials", "by these", located)
+
+
+def located(job: Job) -> Job:
+    return job
+
+
+class Tuner:
+    """Runs what a sweep's progress proposes, one trial after another."""
+
+    def __init__(self, course: Course, folder: Folder, *, ends_after: int = 1000) -> None:
+        self.course, self.left, self.told = course, ends_after, []
+        self.progress = Progress(
+            course,
+            lambda known, queued: proposer_of(course.sweep, course.raw, 0, known, queued),
+            lambda job: f"{job.loss[0].kind}-{job.train.learning_rate:g}",
+            folder,
+            lambda *told: self.told.append(told),
+        )
+
+    def run(self) -> None:
+        for number in range(100):
+            ticket = f"ticket-{number}"
+            values = self.progress.next(ticket)
+            if values is None:
+                return
+            trial = self.course.trial(self.course.of_ticket(ticket), values)
+            run(self.course, trial, lambda epoch, *_, ticket=ticket: self._judged(ticket, epoch))
+            self.progress.ended(ticket)
+
+    def _judged(self, ticket: str, epoch: int) -> None:
+        self.progress.at(ticket, epoch)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def run(course, trial, on_judged=lambda *_: None, place=None):
+    place = place or LonePlace(trial.folder / RESUME)
+    sample = course.sample(trial.job)
+    trial.run(sample.background, judged_tables(sample.judged), None, place, on_judged)
+
+
+def test_what_judges_is_unseen_by_training_and_what_was_seen_was(background, course):
+    job, tables = job_of(RAW), judged_tables(course.sample(job_of(RAW)).judged)
+    events = np.concatenate(
+        [pq.read_table(f"{background}/{n}").column("event") for n in background.names(".parquet")]
+    )
+    split = split_by_event(torch.from_numpy(np.repeat(np.unique(events), 2)), job.train, job.seed)
+    of_jet = np.repeat(np.unique(events), 2)
+    judges = set(tables["background"].column("event").to_pylist())
+    assert judges <= set(of_jet[split.test.numpy()])
+    assert not judges & set(of_jet[split.train.numpy()]) | judges & set(
+        of_jet[split.validation.numpy()]
+    )
+    assert set(tables["seen"].column("event").to_pylist()) <= set(of_jet[split.train.numpy()])
+    assert len(judges) == 100
+    assert tables["shuffle"].column("event").equals(tables["background"].column("event"))
+
+
+def test_events_that_training_is_capped_before_judge_too(background, tmp_path):
+    raw = {**RAW, "train": {**RAW["train"], "max_events": 60, "test": 0.0}}
+    job = job_of(raw)
+    assert job.sweep is not None
+    counts = write_judged(background, job, job.sweep, Folder.at(str(tmp_path)))
+    assert counts == {"background": 100, "seen": 54, "shuffle": 100}
+    raw["train"]["max_events"] = 1000
+    with pytest.raises(TrainingError, match="training leaves 0 background events"):
+        write_judged(background, job_of(raw), job.sweep, Folder.at(str(tmp_path)))
+
+
+@pytest.fixture(scope="module")
+def swept(course) -> Tuner:
+    tuner = Tuner(course, course.trials)
+    tuner.run()
+    return tuner
+
+
+def test_every_trial_is_recorded_with_all_that_is_known(course, swept):
+    records = swept.progress.records()
+    assert [record.number for record in records] == [0, 1, 2, 3]
+    assert {record.status for record in records} == {"done"}
+    for record in records:
+        folder = course.trials / record.trial
+        assert not folder.exists(RESUME)
+        assert record.history[-1] == (4, record.objective.value)
+        assert [epoch for epoch, _ in record.history] == [2, 4]
+        bundle = Bundle.load(folder / "model")
+        assert record.parameters == sum(one.numel() for one in bundle.recipe.build().parameters())
+        assert set(scores_of(folder)) == {"background", "seen", "shuffle"}
+    assert [told[:2] for told in swept.told] == [(n, 4) for n in (1, 2, 3, 4)]
+
+
+def test_a_trial_that_was_broken_off_ends_as_if_it_never_was(course, swept, tmp_path):
+    whole = swept.progress.records()
+    again = Course(
+        course.raw, course.sweep, course.samples, Folder.at(str(tmp_path)) / "trials",
+        course.judged_by, located,
+    )  # fmt: skip
+    broken = Tuner(again, again.trials, ends_after=3)  # in the second trial, at its second epoch
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    first = [folder for folder in again.trials.names() if (again.trials / folder).exists(RECORD)]
+    assert len(first) == 1
+    before = (again.trials / first[0]).read(RECORD)
+    resumed = Tuner(again, again.trials)
+    resumed.run()
+    assert (again.trials / first[0]).read(RECORD) == before
+    same = {"seconds"}
+    assert [record.model_dump(exclude=same) for record in resumed.progress.records()] == [
+        record.model_dump(exclude=same) for record in whole
+    ]
+
+
+def test_an_exhausted_budget_leaves_trials_that_more_of_it_goes_on_with(course, tmp_path):
+    def sweep(epochs):
+        config = course.sweep.model_copy(update={"epochs": epochs})
+        trials = Folder.at(str(tmp_path)) / "trials"
+        return Course(course.raw, config, course.samples, trials, course.judged_by, located)
+
+    tuner = Tuner(sweep(6), Folder.at(str(tmp_path)) / "trials")
+    ticket = "only"
+    values = tuner.progress.next(ticket)
+    assert values is not None
+    tuner.progress.at(ticket, 6)
+    assert tuner.progress.over
+    assert tuner.progress.next("another") is None
+    tuner.progress.ended(ticket)
+    (cut_off,) = tuner.progress.records()
+    assert (cut_off.status, cut_off.reason) == ("stopped", "the budget was spent")
+    more = Tuner(sweep(1000), Folder.at(str(tmp_path)) / "trials")
+    more.run()
+    assert [record.status for record in more.progress.records()] == ["done"] * 4
+
+
+def test_another_objective_is_judged_without_training_again(course, swept):
+    (record, *_) = swept.progress.records()
+    config = course.sweep.model_copy(update={"objective": {"corruption": 2.0}})
+    other = Course(course.raw, config, course.samples, course.trials, "by others", located)
+    weights = (course.trials / record.trial / "model").read("weights.safetensors")
+    trial = other.trial(
+        Ticket(trial=record.trial, number=0),
+        record.values,
+    )
+    sample = other.sample(trial.job)
+    epochs, value = trial.judge_again(judged_tables(sample.judged), None)
+    assert (epochs, value) == (4, pytest.approx(2 * record.objective.value))
+    again = record_of(course.trials / record.trial)
+    assert again is not None
+    assert again.judged_by == "by others"
+    assert (course.trials / record.trial / "model").read("weights.safetensors") == weights
+    (course.trials / record.trial).write_json(RECORD, json.loads(record.model_dump_json()))
+
+
+def test_an_ensemble_of_one_trial_twice_ranks_as_it_does(course, swept):
+    (record, *_) = swept.progress.records()
+    folder = course.trials / record.trial
+    (found,) = judged_ensembles([folder, folder], course.sweep, job_of(RAW).hunt, 0)
+    assert found["objective"].value == pytest.approx(record.objective.value, abs=1e-12)
+    assert found["objective"].replicas == pytest.approx(record.objective.replicas, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "due"),
+    [
+        ({"scheduler": "none", "grace": 3}, {3, 6, 12, 24}),
+        ({"scheduler": "asha", "grace": 1, "reduction": 3}, {1, 3, 9, 27}),
+        ({"scheduler": "median", "grace": 10}, {10, 20, 30}),
+    ],
+)
+def test_trials_are_judged_when_a_scheduler_decides(course, changes, due):
+    assert judged_epochs(course.sweep.model_copy(update=changes), 30) == due
+
+
+def test_nothing_is_known_of_a_trial_that_never_was(tmp_path):
+    assert so_far(Folder.at(str(tmp_path))) is None
+    assert record_of(Folder.at(str(tmp_path))) is None
