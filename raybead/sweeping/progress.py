@@ -47,6 +47,7 @@ class Progress:
         self._epochs: dict[str, int] = {}
         self._ended = 0
         space = Space.of(course.sweep, course.raw)
+        self._most = course.sweep.most_trials or space.size
         earlier = folder.read_json(PROPOSED) if folder.exists(PROPOSED) else []
         # In a folder of another [sweep] there may be trials that this one wouldn't ask for.
         earlier = [values for values in earlier if space.has(values)]
@@ -124,8 +125,7 @@ class Progress:
         if name not in self._told:
             self.proposer.tell(values, value)
         self._ended += 1
-        most = self.course.sweep.most_trials
-        self.tick(self._ended, most or len(self._proposed), self._remark(value))
+        self.tick(self._ended, self._most or len(self._proposed), self._remark(value))
 
     def records(self) -> list[TrialRecord]:
         """Of all trials that were proposed, in this order."""
