@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +17,21 @@ from raybead.distributed.board import Board, post
 from raybead.distributed.workers import Crew, RayPlace, train_together
 from raybead.errors import RaybeadError
 from raybead.events import read_parquet
+from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.judged import judged_tables
 from raybead.sweeping.trial import RECORD, RESUME, Told, Trial, failed, leave, record_of
-from raybead.training import STATE, JobTraining, LonePlace, Place, prepare_gpu, state_bytes
+from raybead.training import (
+    STATE,
+    JobTraining,
+    LonePlace,
+    Place,
+    Trainer,
+    prepare_gpu,
+    state_bytes,
+)
+
+VALUES = "values.json"
 
 
 def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
@@ -46,7 +58,8 @@ def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
 
 
 def _alone(trial: Trial, course: Course, crew: Crew) -> None:
-    place = _TunePlace(trial.folder / RESUME, "cuda" if crew.gpus else "cpu")
+    device = "cuda" if crew.gpus else "cpu"
+    place = _TunePlace(trial.folder / RESUME, device, trial.values)
 
     def on_judged(epoch: int, value: float, training: JobTraining) -> None:
         found = {"epoch": epoch, "objective": value}
@@ -55,6 +68,7 @@ def _alone(trial: Trial, course: Course, crew: Crew) -> None:
             return
         with tempfile.TemporaryDirectory() as state:
             (Path(state) / STATE).write_bytes(state_bytes(training.trainer))
+            (Path(state) / VALUES).write_text(json.dumps(trial.values))
             tune.report(found, checkpoint=tune.Checkpoint.from_directory(state))
 
     _run(trial, course, place, on_judged)
@@ -105,14 +119,22 @@ def _judged_by(course: Course, job: Job) -> tuple[Mapping[str, pa.Table], pa.Tab
 
 
 class _TunePlace(LonePlace):
-    """A process of Tune's, which may be given another trial's state to go on from."""
+    """A process of Tune's, which may be told to go on from another trial's state."""
 
-    def take_up(self, trainer: Any) -> None:
+    def __init__(self, folder: Folder, device: str, values: Mapping[str, Any]) -> None:
+        super().__init__(folder, device)
+        self._values = values
+
+    def take_up(self, trainer: Trainer) -> None:
         checkpoint = tune.get_checkpoint()
         if checkpoint is None:
             super().take_up(trainer)
             return
         with checkpoint.as_directory() as folder:
             state = torch.load(Path(folder) / STATE, map_location="cpu")
-        trainer.restore(state)
-        trainer.exploit()
+            values = json.loads((Path(folder) / VALUES).read_text())
+        # With the same values it is its own, which was only put aside for a while.
+        if values == json.loads(json.dumps(self._values)):
+            trainer.restore(state)
+        else:
+            trainer.adopt(state)

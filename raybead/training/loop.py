@@ -137,6 +137,18 @@ class Trainer:
         self.progress = Progress.of(state["progress"])
         self.annealer.restore(state["annealer"])
 
+    def adopt(self, state: State) -> None:
+        """Go on from where another training of a population is, with the settings of this one."""
+        self.restore(state)
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * self.progress.cuts
+            group["weight_decay"] = config.weight_decay
+            if "momentum" in group and config.optimizer in ("sgd", "rmsprop"):
+                group["momentum"] = config.momentum
+        # What another weighting of the loss calls best needn't be so by this one's.
+        self.progress.best_loss = math.inf
+
     def _epoch(self) -> EpochRecord:
         progress, config = self.progress, self.config
         epoch = progress.epoch

@@ -1,0 +1,152 @@
+"""A sweep on Ray: what it tries, keeps, goes on from, and leaves for a run."""
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from raybead.config import parse_raw
+from raybead.console import Console
+from raybead.errors import RunError
+from raybead.models import Bundle
+from raybead.overview import show_run
+from raybead.pipeline import execute
+from raybead.storage import Folder, stage_facts
+from raybead.sweep import best_job, sweep
+from raybead.sweeping.course import Ticket
+from raybead.sweeping.trial import RECORD, Trial, record_of
+from raybead.training import LonePlace
+
+JOB = """
+name = "swept"
+output = "{output}"
+[data.background]
+source = "lhco"
+path = "{background}"
+[data.search]
+source = "lhco"
+path = "{search}"
+[graph]
+nodes = 8
+[model]
+preset = "jet-dense"
+encoder = [[16]]
+decoder = [16]
+[train]
+epochs = 2
+batch_items = 128
+test = 0.4
+[score]
+ensemble = 1
+controls = false
+[hunt]
+cuts = [0.5]
+conditional = "none"
+toys = 1000
+mass_window = [2132.0, 5253.0]
+[sweep]
+search = "grid"
+grace = 1
+events = 100
+replicas = 20
+corruptions = ["shuffle", "two-prong"]
+evaluation = true
+[sweep.over]
+"loss.kind" = {{ grid = ["mse", "distance", "kl"] }}
+"train.learning_rate" = {{ grid = [1e-3, 1e30] }}
+"""
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+@pytest.fixture(scope="module")
+def text(lhco_files, tmp_path_factory):
+    return JOB.format(output=tmp_path_factory.mktemp("sweeps"), **lhco_files)
+
+
+@pytest.fixture(scope="module")
+def swept(text):
+    return sweep(parse_raw(text.replace(', "kl"', "")), Console(quiet=True))
+
+
+def records(run):
+    trials = run / "trials"
+    return [r for name in trials.names() if (r := record_of(trials / name)) is not None]
+
+
+def test_every_trial_is_told_and_failures_end_nothing(swept):
+    board = pq.read_table(f"{swept}/sweep/leaderboard.parquet").to_pylist()
+    assert [(row["status"], row["rank"]) for row in board] == [
+        ("done", 1), ("done", 2), ("failed", None), ("failed", None),
+    ]  # fmt: skip
+    assert all("diverge" in row["reason"] for row in board[2:])
+    assert board[0]["objective"] >= board[1]["objective"]
+    assert 0 < board[0]["auc"] < 1
+    summary = (swept / "sweep").read_json("summary.json")
+    assert summary["best"]["trial"] == board[0]["trial"]
+    assert len(summary["ensembles"]) == 1
+    assert b"wasn't looked at" not in (swept / "sweep").read("leaderboard.html")
+
+
+def test_the_best_is_in_the_models_place_and_a_run_goes_on_with_it(swept, text, capsys):
+    best = (swept / "sweep").read_json("best.json")
+    trial = swept / "trials" / best["trial"] / "model"
+    assert (swept / "model").read("weights.safetensors") == trial.read("weights.safetensors")
+    assert stage_facts(swept, "model")["sweep"]["trial"] == best["trial"]
+    raw = parse_raw(text.replace(', "kl"', ""), ["score.ensemble=2"])
+    execute(best_job(raw), "hunt", Console())
+    told = capsys.readouterr().out
+    assert "train: current, kept" in told
+    assert "prepare background: current, kept" in told
+    scores = pq.read_table(f"{swept}/scores/search.parquet")
+    assert {"score_1", "score_2"} <= set(scores.column_names)
+    show_run(swept, Console())
+    assert "2 of 4 trials finished, by corruption" in capsys.readouterr().out
+
+
+def test_a_trials_model_is_what_training_its_job_gives(swept, tmp_path):
+    (record, *_) = [record for record in records(swept) if record.status == "done"]
+    there = swept / "trials" / record.trial
+    from raybead.config import parse_job
+    from raybead.training import JobTraining
+
+    job, place = parse_job(there.read("job.toml").decode()), LonePlace(Folder.at(str(tmp_path)))
+    training = JobTraining.of(job, swept / "events" / "background", place)
+    for _ in training.epochs(place):
+        pass
+    own, kept = training.best().weights, Bundle.load(there / "model").weights
+    assert all((own[name] == kept[name]).all() for name in own)
+
+
+def test_what_is_recorded_is_not_tried_again_and_what_was_lost_is(swept, text, capsys):
+    raw = parse_raw(text.replace(', "kl"', ""))
+    sweep(raw, Console())
+    assert "sweep: current, kept" in capsys.readouterr().out
+    trials, (lost, *others) = swept / "trials", [r for r in records(swept) if r.status == "done"]
+    kept = {name: (trials / name).read(RECORD) for name in (r.trial for r in others)}
+    (trials / lost.trial).delete()
+    (swept / "sweep").delete()
+    sweep(raw, Console(quiet=True))
+    again = record_of(trials / lost.trial)
+    assert again is not None
+    assert again.model_dump(exclude={"seconds"}) == lost.model_dump(exclude={"seconds"})
+    assert {name: (trials / name).read(RECORD) for name in kept} == kept
+
+
+def test_combinations_that_cannot_be_are_told_and_another_job_is_refused(swept, text):
+    raw = parse_raw(text, ["sweep.objective='corruption-shuffle'", "train.epochs=3"])
+    with pytest.raises(RunError, match="no sweep of this job there"):
+        best_job(raw)
+    raw["sweep"]["trials"] = 0
+
+
+def test_several_workers_have_a_trial_together_and_median_stops(text, tmp_path):
+    changes = [
+        f"output={tmp_path}", "sweep.workers=2", "sweep.trials=1", "sweep.evaluation=false",
+        "sweep.corruptions=['shuffle']",
+    ]  # fmt: skip
+    run = sweep(parse_raw(text.replace(', "kl"', ""), changes), Console(quiet=True))
+    assert stage_facts(run, "model")["workers"] == 2
+    (record,) = records(run)
+    assert record.status == "done"
