@@ -34,6 +34,12 @@ TRIALS, VARIANTS = "trials", "variants"
 BOARD, SUMMARY, BEST = "leaderboard.parquet", "summary.json", "best.json"
 Raw = Mapping[str, Any]
 _DECIDES_NOTHING = {"concurrent", "workers", "cpus", "gpus"}
+_NO_TRIALS = {
+    "train": {"workers", "use_gpu", "max_failures", "keep_every"},
+    "score": {"ensemble", "store", "controls", "workers", "use_gpu", "batch_items"},
+    "hunt": {"toys", "precision", "statistic", "luminosity", "confidence", "runs"},
+}
+"""Keys that no trial's worth depends on, so that a run of the best may say them otherwise."""
 _JUDGES = {"objective", "also", "evaluation", "corruptions", "events", "replicas", "masses"}
 
 
@@ -159,11 +165,19 @@ def _stage(raw: Raw, job: Job, config: Sweep, jobs: Mapping[str, Job]) -> Stage:
         "search": [Stages.of(one).search.key for one in jobs.values()]
         if config.evaluation
         else [],
-        "job": {section: raw.get(section) for section in (*SWEPT_SECTIONS, "hunt")},
+        "job": {section: _decisive(raw, section) for section in (*SWEPT_SECTIONS, "hunt")},
         "sweep": config.model_dump(mode="json", exclude=_DECIDES_NOTHING),
         "seed": job.seed,
     }
     return Stage(run_folder(job), "sweep", json.loads(json.dumps(depends, default=str)))
+
+
+def _decisive(raw: Raw, section: str) -> Any:
+    """What a job's section says, less what no trial's worth depends on."""
+    said = raw.get(section)
+    if not isinstance(said, dict):
+        return said
+    return {key: value for key, value in said.items() if key not in _NO_TRIALS.get(section, ())}
 
 
 def _course(raw: Raw, config: Sweep, jobs: Mapping[str, Job], run: Folder) -> Course:
@@ -174,13 +188,14 @@ def _course(raw: Raw, config: Sweep, jobs: Mapping[str, Job], run: Folder) -> Co
         samples[jets] = Sample(stages.background.folder, _judged(one, config).folder, search)
     judged = [_judged(one, config).key for one in jobs.values()]
     asked = config.model_dump(mode="json", include=_JUDGES)
-    judged_by = _hash([judged, asked, raw.get("hunt")])
+    judged_by = _hash([judged, asked, _decisive(raw, "hunt")])
     return Course(dict(raw), config, samples, run / TRIALS, judged_by, with_networks)
 
 
 def _identity(job: Job) -> str:
     """A trial's name: a hash of all that decides what is trained, and how it is scored."""
-    return _hash([Stages.of(job).model.key, job.score.model_dump(mode="json")])
+    score = job.score.model_dump(mode="json", exclude=_NO_TRIALS["score"])
+    return _hash([Stages.of(job).model.key, score])
 
 
 def _hash(what: Any) -> str:

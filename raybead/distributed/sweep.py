@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
@@ -225,8 +226,8 @@ class _Search(_OfDriver, Searcher):
         """Never asked for."""
 
 
-class _Watch(_OfDriver, tune.Callback):
-    """Tells a sweep what Tune sees."""
+class _Watch(_OfDriver, TrialProgressCallback):
+    """Tells a sweep what Tune sees, in place of what Tune would print of it."""
 
     def __init__(self, state: Progress) -> None:
         self._state = state

@@ -1,12 +1,9 @@
 """A sweep on Ray: what it tries, keeps, goes on from, and leaves for a run."""
 
-import json
-import shutil
-
 import pyarrow.parquet as pq
 import pytest
 
-from raybead.config import parse_raw
+from raybead.config import parse_job, parse_raw
 from raybead.console import Console
 from raybead.errors import RunError
 from raybead.models import Bundle
@@ -14,9 +11,8 @@ from raybead.overview import show_run
 from raybead.pipeline import execute
 from raybead.storage import Folder, stage_facts
 from raybead.sweep import best_job, sweep
-from raybead.sweeping.course import Ticket
-from raybead.sweeping.trial import RECORD, Trial, record_of
-from raybead.training import LonePlace
+from raybead.sweeping.trial import RECORD, record_of
+from raybead.training import JobTraining, LonePlace
 
 JOB = """
 name = "swept"
@@ -53,7 +49,7 @@ replicas = 20
 corruptions = ["shuffle", "two-prong"]
 evaluation = true
 [sweep.over]
-"loss.kind" = {{ grid = ["mse", "distance", "kl"] }}
+"loss.kind" = {{ grid = ["mse", "distance"] }}
 "train.learning_rate" = {{ grid = [1e-3, 1e30] }}
 """
 
@@ -67,7 +63,7 @@ def text(lhco_files, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def swept(text):
-    return sweep(parse_raw(text.replace(', "kl"', "")), Console(quiet=True))
+    return sweep(parse_raw(text), Console(quiet=True))
 
 
 def records(run):
@@ -80,7 +76,7 @@ def test_every_trial_is_told_and_failures_end_nothing(swept):
     assert [(row["status"], row["rank"]) for row in board] == [
         ("done", 1), ("done", 2), ("failed", None), ("failed", None),
     ]  # fmt: skip
-    assert all("diverge" in row["reason"] for row in board[2:])
+    assert all("no longer a number" in row["reason"] for row in board[2:])
     assert board[0]["objective"] >= board[1]["objective"]
     assert 0 < board[0]["auc"] < 1
     summary = (swept / "sweep").read_json("summary.json")
@@ -94,7 +90,7 @@ def test_the_best_is_in_the_models_place_and_a_run_goes_on_with_it(swept, text, 
     trial = swept / "trials" / best["trial"] / "model"
     assert (swept / "model").read("weights.safetensors") == trial.read("weights.safetensors")
     assert stage_facts(swept, "model")["sweep"]["trial"] == best["trial"]
-    raw = parse_raw(text.replace(', "kl"', ""), ["score.ensemble=2"])
+    raw = parse_raw(text, ["score.ensemble=2"])
     execute(best_job(raw), "hunt", Console())
     told = capsys.readouterr().out
     assert "train: current, kept" in told
@@ -108,9 +104,6 @@ def test_the_best_is_in_the_models_place_and_a_run_goes_on_with_it(swept, text, 
 def test_a_trials_model_is_what_training_its_job_gives(swept, tmp_path):
     (record, *_) = [record for record in records(swept) if record.status == "done"]
     there = swept / "trials" / record.trial
-    from raybead.config import parse_job
-    from raybead.training import JobTraining
-
     job, place = parse_job(there.read("job.toml").decode()), LonePlace(Folder.at(str(tmp_path)))
     training = JobTraining.of(job, swept / "events" / "background", place)
     for _ in training.epochs(place):
@@ -120,7 +113,7 @@ def test_a_trials_model_is_what_training_its_job_gives(swept, tmp_path):
 
 
 def test_what_is_recorded_is_not_tried_again_and_what_was_lost_is(swept, text, capsys):
-    raw = parse_raw(text.replace(', "kl"', ""))
+    raw = parse_raw(text)
     sweep(raw, Console())
     assert "sweep: current, kept" in capsys.readouterr().out
     trials, (lost, *others) = swept / "trials", [r for r in records(swept) if r.status == "done"]
@@ -134,19 +127,17 @@ def test_what_is_recorded_is_not_tried_again_and_what_was_lost_is(swept, text, c
     assert {name: (trials / name).read(RECORD) for name in kept} == kept
 
 
-def test_combinations_that_cannot_be_are_told_and_another_job_is_refused(swept, text):
-    raw = parse_raw(text, ["sweep.objective='corruption-shuffle'", "train.epochs=3"])
-    with pytest.raises(RunError, match="no sweep of this job there"):
-        best_job(raw)
-    raw["sweep"]["trials"] = 0
+def test_another_sweep_than_the_jobs_is_not_gone_on_with(swept, text):  # noqa: ARG001
+    with pytest.raises(RunError, match=r"no sweep of this job there .*job"):
+        best_job(parse_raw(text, ["train.epochs=3"]))
 
 
-def test_several_workers_have_a_trial_together_and_median_stops(text, tmp_path):
+def test_several_workers_have_a_trial_together(text, tmp_path):
     changes = [
         f"output={tmp_path}", "sweep.workers=2", "sweep.trials=1", "sweep.evaluation=false",
         "sweep.corruptions=['shuffle']",
     ]  # fmt: skip
-    run = sweep(parse_raw(text.replace(', "kl"', ""), changes), Console(quiet=True))
+    run = sweep(parse_raw(text, changes), Console(quiet=True))
     assert stage_facts(run, "model")["workers"] == 2
     (record,) = records(run)
     assert record.status == "done"
