@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import raybead
 from raybead.config import Job, Sweep, dump_job
-from raybead.config.sweep import BY_TRUTH
+from raybead.config.sweep import BY_TRUTH, CORRUPTION
 from raybead.errors import RunError
 from raybead.report import numbers, tried
 from raybead.report.sweep_words import (
@@ -119,28 +119,27 @@ def board_rows(board: pa.Table) -> tuple[list[str], list[list[str]]]:
     """
     columns = {key: tried.values_of(board, key) for key in tried.swept(board)}
     told = [key for key, values in columns.items() if len(set(values)) > 1]
-    others = _other_quantities(board)
+    # A console is narrow: of what has parts, the whole.
+    others = [name for name in _other_quantities(board) if not name.startswith(f"{CORRUPTION}-")]
     rows = []
     for row in board.slice(0, SHOWN).to_pylist():
-        values = (
-            f"{key.rpartition('.')[2]} {tried.in_short(value)}"
-            for key in told
-            if (value := row[f"{tried.VALUE}{key}"]) is not None
-        )
+        values = (row[f"{tried.VALUE}{key}"] for key in told)
+        words = ("-" if value is None else tried.in_short(value) for value in values)
         behind, error = row["behind_best"], row["behind_best_error"]
         level = error is not None and row["rank"] != 1 and behind <= tried.LEVEL * error
         status = "" if row["status"] == "done" else f"{row['status']} "
         rows.append(
             [
-                f"{'-' if row['rank'] is None else row['rank']}. {row['trial']}",
-                tried.cut(", ".join(values), 90),
+                f"{'-' if row['rank'] is None else row['rank']}. {row['trial'][:8]}",
+                tried.cut(", ".join(words), 60),
                 _ascii(pm(row["objective"], row["objective_error"])),
                 "-" if behind is None else f"{behind:.2g}{' level' if level else ''}",
                 *("-" if row[name] is None else f"{row[name]:.3g}" for name in others),
                 f"{status}{row['epochs']}/{row['of_epochs']}",
             ]
         )
-    return ["trial", "tried", "objective", "behind", *others, "epochs"], rows
+    keys = ", ".join(key.rpartition(".")[2] for key in told)
+    return ["trial", keys or "tried", "objective", "behind", *others, "epochs"], rows
 
 
 def _ascii(text: str) -> str:
