@@ -87,7 +87,8 @@ class Sweep(Section):
     gpus: NonNegativeFloat | Literal["auto"] = "auto"
     """Of each worker; a share lets trials have one together. auto: one where there are GPUs."""
     concurrent: PositiveInt | Literal["auto"] = "auto"
-    """Trials at a time; auto: as many as fit."""
+    """Trials at a time; auto: as many as fit when the sweep begins, so that a cluster that grows
+    is asked for more by a number."""
     keep: PositiveInt = 5
     """Best bundles that are kept with the model, for ``[score] ensemble``."""
 

@@ -111,15 +111,8 @@ def run_trials(
         asks = {"cpu": crew.cpus} | ({"gpu": crew.gpus} if crew.gpus else {})
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, course=course, crew=crew), asks),
-        tune_config=tune.TuneConfig(
-            metric="objective",
-            mode="max",
-            search_alg=_Search(state),
-            scheduler=_scheduler(course),
-            num_samples=-1,
-            reuse_actors=True,
-            max_concurrent_trials=at_a_time,
-        ),
+        param_space=_members(state) if sweep.search == "pbt" else None,
+        tune_config=_tune_config(state, at_a_time),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=path,
@@ -161,27 +154,45 @@ def _concurrent(sweep: Sweep, crew: Crew, cluster: Cluster) -> int:
     return sweep.concurrent if cluster.grows else min(sweep.concurrent, room)
 
 
-def _scheduler(course: Course) -> TrialScheduler:
-    sweep = course.sweep
-    match sweep.search, sweep.scheduler:
-        case "pbt", _:
-            return PopulationBasedTraining(
-                time_attr="epoch",
-                perturbation_interval=sweep.grace,
-                custom_explore_fn=_explore(course),
-                require_attrs=False,
-            )
-        case _, "asha":
+def _tune_config(state: Progress, at_a_time: int) -> tune.TuneConfig:
+    sweep = state.course.sweep
+    asked = {"metric": "objective", "mode": "max", "reuse_actors": True}
+    if sweep.search == "pbt":  # all at once, each waiting for the others where room is short
+        return tune.TuneConfig(**asked, scheduler=_Population(state))
+    return tune.TuneConfig(
+        **asked,
+        search_alg=_Search(state),
+        scheduler=_scheduler(sweep),
+        num_samples=-1,
+        max_concurrent_trials=at_a_time,
+    )
+
+
+def _scheduler(sweep: Sweep) -> TrialScheduler:
+    match sweep.scheduler:
+        case "asha":
             return ASHAScheduler(
                 time_attr="epoch",
                 max_t=ENDLESS,  # epochs are the job's to end
                 grace_period=sweep.grace,
                 reduction_factor=sweep.reduction,
             )
-        case _, "median":
+        case "median":
             return MedianStoppingRule(time_attr="epoch", grace_period=sweep.grace)
-        case _:
+        case "none":
             return FIFOScheduler()
+
+
+def _members(state: Progress) -> dict[str, Any]:
+    """What a population begins with. Tune takes no proposals for one, but a list."""
+    members = []
+    while (values := state.next(_member(len(members)))) is not None:
+        members.append({"values": values, "member": len(members)})
+    return {"given": tune.grid_search(members)}
+
+
+def _member(number: int) -> str:
+    return f"member-{number}"
 
 
 def _explore(course: Course) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -189,7 +200,8 @@ def _explore(course: Course) -> Callable[[dict[str, Any]], dict[str, Any]]:
     space, rng = Space.of(course.sweep, course.raw), np.random.default_rng(course.job({}).seed)
 
     def explore(config: dict[str, Any]) -> dict[str, Any]:
-        return {**config, "values": mutated(config["values"], space, rng)}
+        given = config["given"]
+        return {"given": {**given, "values": mutated(given["values"], space, rng)}}
 
     return explore
 
@@ -203,6 +215,24 @@ class _OfDriver:
         return {}
 
 
+class _Population(_OfDriver, PopulationBasedTraining):
+    """Population-based training of what :func:`_members` tells."""
+
+    def __init__(self, state: Progress) -> None:
+        super().__init__(
+            time_attr="epoch",
+            perturbation_interval=state.course.sweep.grace,
+            custom_explore_fn=_explore(state.course),
+            require_attrs=False,
+        )
+        self._state = state
+
+    def on_trial_add(self, controller: Any, trial: Any) -> None:
+        # What a trial is told changes with its state; which one it is doesn't.
+        self._state.renamed(_member(trial.config["given"]["member"]), trial.trial_id)
+        super().on_trial_add(controller, trial)
+
+
 class _Search(_OfDriver, Searcher):
     """Hands Tune what a proposer proposes."""
 
@@ -212,7 +242,7 @@ class _Search(_OfDriver, Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
         values = self._state.next(trial_id)
-        return Searcher.FINISHED if values is None else {"values": values}
+        return Searcher.FINISHED if values is None else {"given": {"values": values}}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

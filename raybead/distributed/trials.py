@@ -35,9 +35,9 @@ VALUES = "values.json"
 
 
 def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
-    """What Tune runs: config holds the values to be tried."""
+    """What Tune runs: what is given in the config are the values to be tried."""
     ticket = course.of_ticket(tune.get_context().get_trial_id())
-    folder, values = course.trials / ticket.trial, config["values"]
+    folder, values = course.trials / ticket.trial, config["given"]["values"]
     record = record_of(folder)
     if record is not None and record.judged_by == course.judged_by:
         for epoch, value in record.history:

@@ -96,6 +96,12 @@ class Progress:
             return dict(values if before is None else before.values)
         return None
 
+    def renamed(self, ticket: str, to: str) -> None:
+        """Whoever runs a trial has another ticket."""
+        course = self.course
+        self._named[to] = self._named.pop(ticket)
+        course.leave_ticket(to, course.of_ticket(ticket))
+
     def at(self, ticket: str, epoch: int) -> None:
         """A trial was judged."""
         name = self._named[ticket]
