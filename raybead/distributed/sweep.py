@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -224,7 +225,9 @@ class _Population(_OfDriver, PopulationBasedTraining):
             perturbation_interval=state.course.sweep.grace,
             custom_explore_fn=_explore(state.course),
             require_attrs=False,
+            synch=True,  # so that it doesn't matter who is quicker
         )
+        random.seed(state.course.job({}).seed)  # by which Tune says whose state is gone on from
         self._state = state
 
     def on_trial_add(self, controller: Any, trial: Any) -> None:

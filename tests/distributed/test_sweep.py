@@ -132,6 +132,23 @@ def test_another_sweep_than_the_jobs_is_not_gone_on_with(swept, text):  # noqa: 
         best_job(parse_raw(text, ["train.epochs=3"]))
 
 
+def test_a_population_changes_its_values_on_the_way(text, tmp_path):
+    changes = [
+        f"output={tmp_path}", "sweep.search=pbt", "sweep.trials=4", "train.epochs=3",
+        "sweep.evaluation=false", "sweep.corruptions=['shuffle']",
+        "sweep.over={'train.learning_rate' = {log_uniform = [1e-4, 1e-2]}}",
+    ]  # fmt: skip
+    run = sweep(parse_raw(text, changes), Console(quiet=True))
+    found = {record.number: record for record in records(run)}
+    assert {record.status for record in found.values()} == {"done"}
+    assert all([e for e, _ in record.history] == [1, 2, 3] for record in found.values())
+    begun = (run / "trials").read_json("proposed.json")
+    moved = [n for n, values in enumerate(begun) if found[n].values != values]
+    assert moved
+    for number in moved:  # as did the weights: those of a member that was ahead
+        assert 1e-4 <= found[number].values["train.learning_rate"] <= 1e-2
+
+
 def test_several_workers_have_a_trial_together(text, tmp_path):
     changes = [
         f"output={tmp_path}", "sweep.workers=2", "sweep.trials=1", "sweep.evaluation=false",
