@@ -28,7 +28,7 @@ from raybead.hunt import (
     trials_of,
     until,
 )
-from raybead.scoring import SCORED
+from raybead.config.scored import SCORED
 from raybead.storage import Folder
 
 RESULT = "result.json"

@@ -18,7 +18,7 @@ from raybead.scoring.members import (
     refuse_missing_members,
     scoring_members,
 )
-from raybead.scoring.scored import CONTROLS, SCORED, Scored
+from raybead.config.scored import CONTROLS, SCORED, Scored
 
 __all__ = [
     "CALIBRATION",

@@ -21,7 +21,7 @@ from raybead.scoring.combine import combine
 from raybead.scoring.complexity import Complexity
 from raybead.scoring.items import ItemScore
 from raybead.scoring.places import leading_of, placed
-from raybead.scoring.scored import CONTROLS, SCORE, SCORED
+from raybead.config.scored import CONTROLS, SCORE, SCORED
 from raybead.storage import Folder
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from raybead.config import Score
 from raybead.errors import RunError
 from raybead.scoring.calibration import Calibration, read_fitted
 from raybead.scoring.ensemble import Ensemble
-from raybead.scoring.scored import SCORE
+from raybead.config.scored import SCORE
 from raybead.storage import Folder, Role
 
 ENSEMBLE = "ensemble.json"
