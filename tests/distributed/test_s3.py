@@ -94,7 +94,7 @@ def test_a_bucket_that_is_not_there_is_said_and_not_made(s3, s3_text):
     wanted = r"s3://nowhere-at-all/runs/small/job\.toml: can't be written: .*bucket does not exist"
     with pytest.raises(StorageError, match=wanted):
         execute(job, "prepare", Console(quiet=True))
-    job = parse_job(s3_text, ["data.search.path=s3://nowhere-at-all/x.h5"])
+    job = parse_job(s3_text, ["data.search.0.path=s3://nowhere-at-all/x.h5"])
     with pytest.raises(InputError, match=r"s3://nowhere-at-all/x\.h5: no such file"):
         execute(job, "prepare", Console(quiet=True))
     assert s3fs.S3FileSystem().ls("") == [s3.removeprefix("s3://")]
