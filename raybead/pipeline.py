@@ -260,7 +260,8 @@ def _report(job: Job, stage: Stage, tick: Tick) -> Mapping[str, Any]:
 
 
 def _emd(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
-    from raybead.distributed.emd import emd_targets, train_emd
+    from raybead.distributed.emd import train_emd
+    from raybead.distributed.emd_targets import emd_targets
 
     beside = stages.emd.beside
     targets, resume = beside / "targets", beside / "resume"

@@ -1,4 +1,4 @@
-"""The learned energy mover's distance: exact targets on Ray Data, the network on Ray Train."""
+"""Training the learned energy mover's distance on Ray Train; see also ``emd_targets.py``."""
 
 from __future__ import annotations
 
@@ -7,107 +7,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray
-import ray.train.torch
 import torch
 
 from raybead.config import Emd
 from raybead.distributed.board import Board, post
 from raybead.distributed.session import Cluster
-from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.distributed.workers import Epochs, RayPlace, crew_of, train_together
-from raybead.errors import RaybeadError, StorageError
-from raybead.events import read_parquet, table_bytes
+from raybead.errors import RaybeadError
+from raybead.events import read_parquet
 from raybead.models.emd_bundle import EmdBundle
 from raybead.models.emd_network import EmdNetwork
-from raybead.preparing import JetPool, files_of, make_pairs, pool_of
+from raybead.preparing import files_of
 from raybead.storage import Folder
 from raybead.training.emd import EmdTrainer, JetPairs, agreement, measured, split_of
 
 PAIRS_A_WORKER = 8
 """Pairs of a batch that make a further CPU worker worth while."""
-
-
-def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Tick) -> None:
-    """Make the pairs of jets and their exact distances.
-
-    Files that an earlier try left are kept: they hold what would be written again.
-
-    Args:
-        events: prepared background.
-        config: which pairs.
-        seed: the job's.
-        folder: that the files go to.
-        tick: told of files done.
-
-    Raises:
-        InputError: the background is too small.
-        StorageError: files can't be written.
-        RunError: workers died again and again.
-    """
-    names = files_of(config)
-    done = set(folder.names(".parquet"))
-    missing = [number for number, name in enumerate(names) if name not in done]
-    finished = len(names) - len(missing)
-    tick(finished, len(names), "files of pairs")
-    if not missing:
-        return
-    pool = _pool.remote(events, config, seed)
-    result_of(_fault_of.remote(pool))
-    found = outcomes(
-        len(missing),
-        _make,
-        fn_kwargs={
-            "numbers": missing,
-            "pool": [pool],  # in a list, so that tasks ask for it rather than Ray Data
-            "config": config,
-            "seed": seed,
-            "folder": folder,
-        },
-        num_cpus=1,
-        max_retries=2,
-    )
-    for _ in found:
-        finished += 1
-        tick(finished, len(names), "files of pairs")
-    unseen = set(names) - set(folder.names(".parquet"))
-    if unseen:
-        raise StorageError(
-            f"{folder}: {len(unseen)} of {len(names)} files that workers wrote aren't there:"
-            " this machine and the workers don't share the folder; give output as a URI"
-        )
-
-
-@ray.remote
-@told
-def _pool(events: Folder, config: Emd, seed: int) -> JetPool:
-    return pool_of(events, config, seed)
-
-
-@ray.remote(num_cpus=0)
-def _fault_of(pool: Any) -> Any:
-    """A fault alone: the jets stay where they are, off the machine that asks."""
-    return None if isinstance(pool, JetPool) else pool
-
-
-def _make(
-    pieces: pa.Table,
-    *,
-    numbers: list[int],
-    pool: list[Any],
-    config: Emd,
-    seed: int,
-    folder: Folder,
-) -> pa.Table:
-    jets: JetPool = ray.get(pool[0])
-
-    def make(piece: int) -> int:
-        number = numbers[piece]
-        table = make_pairs(jets, config, seed, number)
-        folder.write(files_of(config)[number], table_bytes(table))
-        return len(table)
-
-    return attempt(pieces, make)
 
 
 def train_emd(
@@ -118,7 +33,7 @@ def train_emd(
     Args:
         config: the network, and how it is trained.
         seed: the job's.
-        targets: what :func:`emd_targets` wrote.
+        targets: what :func:`raybead.distributed.emd_targets.emd_targets` wrote.
         resume: where state is kept while training goes on.
         cluster: that the workers run on.
         on_epoch: told of every epoch.

@@ -25,6 +25,11 @@ SETTINGS = {
     # Usage statistics leave the machine; nobody was asked.
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+SETTINGS_HERE = {
+    # Nobody takes this machine away with notice, and the watcher is a process a training.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
+"""Of a cluster that is started here."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,13 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RunError(f"no Ray cluster at {joins!r}: {reason}") from None
+    added = [name for name in SETTINGS_HERE if here and name not in os.environ]
+    os.environ.update({name: SETTINGS_HERE[name] for name in added})
     try:
         yield _cluster(grows=not here)
     finally:
+        for name in added:
+            os.environ.pop(name, None)
         ray.shutdown()
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-import ray.data
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
 
 from raybead import errors
@@ -75,9 +74,12 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
         RaybeadError: that a piece ended in.
         RunError: workers died at the same piece more often than ``options`` try it again.
     """
+    import ray.data  # takes a second, and tasks that only tell of themselves have no use for it
+
     # Blocks that are there already: reading a range would be an operator of its own, for which
-    # Ray Data keeps back half of a small machine.
-    pieces = ray.data.from_arrow([pa.table({"id": [number]}) for number in range(n)])
+    # Ray Data keeps back half of a small machine. Tables that are given would be looked at by a
+    # task each; of items the driver knows all.
+    pieces = ray.data.from_items([{"id": number} for number in range(n)], override_num_blocks=n)
     # Outcomes are small. Reserving room for outputs not yet known, Ray Data would begin with one
     # piece at a time and start the second worker only when the first piece is done.
     pieces.context.op_resource_reservation_enabled = False

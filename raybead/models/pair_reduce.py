@@ -37,6 +37,8 @@ def pair_sum(
     Returns:
         [T, O], or [T, 2 O] with squares; zeros for the node of a jet that has no other.
     """
+    if _is_plain():
+        return _backend(a_TH).sums(a_TH, b_TH, ptr.long(), inner, squares)
     return _pair_sum(a_TH, b_TH, ptr.long(), list(inner), squares)
 
 
@@ -57,7 +59,15 @@ def pair_max(
         [T, O] maxima, zero for the node of a jet that has no other; and [T, O] whose they are
         (the first neighbour's of equal ones; GPUs may differ), -1 where there is none.
     """
+    if _is_plain():
+        return _backend(a_TH).maxima(a_TH, b_TH, ptr.long(), inner)
     return _pair_max(a_TH, b_TH, ptr.long(), list(inner))
+
+
+def _is_plain() -> bool:
+    """Whether numbers are all that is wanted. The first call of an operator loads torch's
+    compiler, which takes a process that only scores seconds."""
+    return torch.is_inference_mode_enabled() and not torch.compiler.is_compiling()
 
 
 def _backend(like: Tensor) -> ModuleType:

@@ -1,5 +1,6 @@
 """From loss to score: complexity removal, combination of jets, controls beside it."""
 
+from raybead.config.scored import CONTROLS, SCORED, Scored
 from raybead.scoring.calibration import CALIBRATION, Calibration
 from raybead.scoring.calibrations import ENSEMBLE, Calibrations
 from raybead.scoring.combine import combine
@@ -18,7 +19,6 @@ from raybead.scoring.members import (
     refuse_missing_members,
     scoring_members,
 )
-from raybead.scoring.scored import CONTROLS, SCORED, Scored
 
 __all__ = [
     "CALIBRATION",

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from raybead.config import FLOW_LIKELIHOOD, Combination, Score
+from raybead.config.scored import CONTROLS, SCORE, SCORED
 from raybead.errors import RunError
 from raybead.scoring.combine import combine
 from raybead.scoring.complexity import Complexity
 from raybead.scoring.items import ItemScore
 from raybead.scoring.places import leading_of, placed
-from raybead.scoring.scored import CONTROLS, SCORE, SCORED
 from raybead.storage import Folder
 
 Array = NDArray[np.float64]

@@ -9,10 +9,10 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from raybead.config import Score
+from raybead.config.scored import SCORE
 from raybead.errors import RunError
 from raybead.scoring.calibration import Calibration, read_fitted
 from raybead.scoring.ensemble import Ensemble
-from raybead.scoring.scored import SCORE
 from raybead.storage import Folder, Role
 
 ENSEMBLE = "ensemble.json"

@@ -5,7 +5,7 @@ import pytest
 
 from raybead.config import parse_job
 from raybead.console import Console
-from raybead.distributed.emd import emd_targets
+from raybead.distributed.emd_targets import emd_targets
 from raybead.errors import InputError
 from raybead.events import read_parquet
 from raybead.models.emd_bundle import EmdBundle

@@ -146,23 +146,24 @@ def damage(path: Path, row: int) -> None:
         raw.write(random.Random(1).randbytes(info.size))
 
 
-def test_damaged_rows_fail_alone_and_are_counted(lhco_files, tmp_path, capsys):
+def test_damaged_rows_fail_alone_and_are_counted(tmp_path, capsys):
     """Of the rows 100 to 149, one task, the chunk of row 123 is damaged: 119 to 125."""
-    search = tmp_path / "search.h5"
-    write_lhco(search, [make_particles(500, seed=2)], 500, "none")
+    background, search = tmp_path / "background.h5", tmp_path / "search.h5"
+    write_lhco(background, [make_particles(20, seed=1)], 20, "none")
+    write_lhco(search, [make_particles(250, seed=2)], 250, "none")
     whole = Folder.at(str(tmp_path / "whole"))
     for of_task in EventSample.of([lhco(search)], "search").pieces(50):
         prepare_shard(Shard(of_task, whole), Jets())
     damage(search, 123)
 
-    text = JOB.format(output=tmp_path / "runs", background=lhco_files["background"], search=search)
+    text = JOB.format(output=tmp_path / "runs", background=background, search=search)
     run = execute(parse_job(text), "prepare", Console())
     fault = f"{search}: rows 119 to 125 can't be read, the file is damaged"
     assert f"prepare search: left out: {fault}" in capsys.readouterr().out
     facts = stage_facts(run, "events/search")
-    assert facts["cutflow"]["read"] == 500
+    assert facts["cutflow"]["read"] == 250
     assert facts["cutflow"]["dropped"]["unreadable"] == 7
-    assert facts["cutflow"]["written"] + sum(facts["cutflow"]["dropped"].values()) == 500
+    assert facts["cutflow"]["written"] + sum(facts["cutflow"]["dropped"].values()) == 250
     (told,) = facts["faults"]
     assert told.startswith(fault)
     events = run / "events/search"

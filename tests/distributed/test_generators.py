@@ -56,6 +56,7 @@ start = 0.0
 end = 0.1
 epochs = 1
 [score]
+workers = 1
 of = {{ loss = 1.0, mahalanobis = 1.0, flow-likelihood = 0.5 }}
 store = ["latent"]
 """

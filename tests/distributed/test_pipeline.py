@@ -1,14 +1,13 @@
-"""The whole chain on Ray, once; what follows looks at it from all sides."""
+"""The whole chain on Ray, done once for all; what follows looks at it from all sides."""
 
 import json
-import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from made import lhco, make_particles
 
-from raybead.config import Jets, Score, parse_job
+from raybead.config import Jets, Prepare, Score, parse_job
 from raybead.console import Console
 from raybead.distributed.prepare import prepare
 from raybead.errors import InputError, RunError, StorageError, TrainingError
@@ -20,37 +19,6 @@ from raybead.scoring import SCORED, Calibration, EventScorer, JetScorer
 from raybead.stages import Stages
 from raybead.storage import Folder, stage_facts
 
-JOB = """
-name = "small"
-output = "{output}"
-[data.background]
-source = "lhco"
-path = "{background}"
-[data.search]
-source = "lhco"
-path = "{search}"
-[prepare]
-rows_per_task = 200
-[graph]
-nodes = 10
-[model]
-encoder = [[8, 8]]
-head = [8]
-decoder = [16, 16]
-decode = 10
-[train]
-epochs = 3
-batch_items = 128
-workers = 2
-[score]
-workers = 2
-store = ["latent", "reconstruction"]
-[hunt]
-cuts = [0.9, 0.999]
-toys = 3000
-precision = 0.0
-mass_window = [2132.0, 5253.0]
-"""
 OUTPUTS = ("latent", "reconstruction")
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -58,16 +26,6 @@ pytestmark = pytest.mark.usefixtures("cluster")
 
 def silent(*_):
     """Progress that nobody looks at."""
-
-
-@pytest.fixture(scope="session")
-def job_text(lhco_files, tmp_path_factory):
-    return JOB.format(output=tmp_path_factory.mktemp("runs"), **lhco_files)
-
-
-@pytest.fixture(scope="session")
-def finished(cluster, job_text):  # noqa: ARG001  Ray has to run
-    return execute(parse_job(job_text), "run", Console(quiet=True))
 
 
 def pieces_of(source, config):
@@ -87,7 +45,8 @@ def test_every_event_is_there_in_order_as_without_ray(finished, lhco_files):
         names = folder.names(".parquet")
         assert len(names) == -(-n // 200)
         rows = [row for name in names for row in table_of(folder, name).to_pylist()]
-        particles, _ = open_source(lhco(lhco_files[role])).read(Span(0, n))
+        named = {"generator": "made"} if role == "background" else {}
+        particles, _ = open_source(lhco(lhco_files[role], **named)).read(Span(0, n))
         assert rows == event_table(make_jets(particles, Jets())).to_pylist()
         assert (table_of(folder, names[0])["truth"].null_count > 0) == (role == "background")
 
@@ -130,11 +89,10 @@ def test_bundle_and_calibration_score_events_anew(finished):
         )
 
 
-def test_an_ensemble_scores_with_the_members(finished, job_text, tmp_path):
-    shutil.copytree(str(finished), tmp_path / "runs" / "small")
-    model = Folder.at(str(tmp_path / "runs" / "small" / "model"))
+def test_an_ensemble_scores_with_the_members(finished, copied, there, job_text):
+    model = copied / "model"
     quick = ["score.workers=1", "score.store=[]", "score.controls=false"]
-    changes = [f"output={tmp_path}/runs", "score.ensemble=2", *quick]
+    changes = [there, "score.ensemble=2", *quick]
     with pytest.raises(RunError, match=r"score.ensemble = 2, and 0 members are kept there"):
         execute(parse_job(job_text, changes), "score", Console(quiet=True))
     for number, score in enumerate((Score(), Score(combine="max", complexity="none")), 1):
@@ -178,54 +136,51 @@ def test_the_overview_reads_it(finished, capsys):
     assert "Most significant" in said
 
 
-def test_a_second_run_keeps_what_is_current_and_redoes_what_changed(finished, job_text, capsys):
+def test_a_second_run_keeps_what_is_current_and_redoes_what_changed(
+    finished, copied, there, job_text, capsys
+):
     execute(parse_job(job_text), "run", Console())
     assert "all is current" in capsys.readouterr().out
-    before = finished.read("scores/_manifest.json")
-    execute(parse_job(job_text, ["hunt.toys=2000", "train.workers=1"]), "run", Console())
+    before = copied.read("scores/_manifest.json")
+    execute(parse_job(job_text, [there, "hunt.toys=2000", "train.workers=1"]), "run", Console())
     said = capsys.readouterr().out
     assert "score: current, kept" in said
     assert "hunt: changed: hunt" in said
-    assert finished.read("scores/_manifest.json") == before
-    result = json.loads(finished.read("hunt/result.json"))
+    assert copied.read("scores/_manifest.json") == before
+    result = json.loads(copied.read("hunt/result.json"))
     assert sum(result["cuts"][0]["toys"]["counts"]) == 2000
+    assert sum(finished.read_json("hunt/result.json")["cuts"][0]["toys"]["counts"]) == 3000
 
 
-@pytest.mark.parametrize(("workers", "rows"), [(1, 64), (2, 64)])
+@pytest.mark.parametrize(("workers", "rows"), [(1, 200), (2, 64)])
 def test_events_do_not_depend_on_workers_or_ranges(finished, lhco_files, tmp_path, workers, rows):
     source = lhco(lhco_files["search"])
-    config = parse_job(
-        JOB.format(output=tmp_path, **lhco_files),
-        [f"prepare.workers={workers}", f"prepare.rows_per_task={rows}"],
-    ).prepare
+    config = Prepare(workers=workers, rows_per_task=rows)
     folder = Folder.at(str(tmp_path / "events"))
     prepare(pieces_of(source, config), Jets(), config, folder, silent)
     got = table_of(folder).sort_by("event").to_pylist()
     assert got == table_of(finished / "events/search").sort_by("event").to_pylist()
 
 
-def test_a_broken_off_prepare_is_taken_up_again(lhco_files, tmp_path):
-    source = lhco(lhco_files["search"])
-    config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
-    folder = Folder.at(str(tmp_path / "events"))
-    whole = prepare(pieces_of(source, config), Jets(), config, folder, silent)
-    names = folder.names()
-    kept = {name: folder.read(name) for name in names}
-    folder.remove(names[1])
-    folder.write("rows-0000000000-0000000007.parquet", kept[names[0]])  # of another cutting-up
+def test_a_broken_off_prepare_is_taken_up_again(finished, lhco_files, tmp_path):
+    source, config = lhco(lhco_files["search"]), Prepare(rows_per_task=200)
+    whole, folder = finished / "events/search", Folder.at(str(tmp_path / "events"))
+    kept = {name: whole.read(name) for name in whole.names(".parquet")}
+    lost, *names = kept
+    for name in names:
+        folder.write(name, kept[name])
+    folder.write("rows-0000000000-0000000007.parquet", kept[lost])  # of another cutting-up
     ticks = []
-    assert (
-        prepare(
-            pieces_of(source, config), Jets(), config, folder, lambda *tick: ticks.append(tick)
-        )
-        == whole
+    again = prepare(
+        pieces_of(source, config), Jets(), config, folder, lambda *tick: ticks.append(tick)
     )
-    assert ticks[0][:2] == (len(names) - 1, len(names))
+    assert again.cutflow.as_dict() == stage_facts(finished, "events/search")["cutflow"]
+    assert ticks[0][:2] == (len(names), len(kept))
     assert {name: folder.read(name) for name in folder.names()} == kept
 
 
-def test_bad_rows_and_empty_selections_end_in_words(rewritten, lhco_files, tmp_path):
-    config = parse_job(JOB.format(output=tmp_path, **lhco_files)).prepare
+def test_bad_rows_and_empty_selections_end_in_words(rewritten, tmp_path):
+    config = Prepare(rows_per_task=200)
     folder = Folder.at(str(tmp_path / "events"))
     pieces = pieces_of(lhco(rewritten({(7, 0): -3.0})), config)
     with pytest.raises(InputError, match="row 7: negative pT"):
@@ -236,7 +191,7 @@ def test_bad_rows_and_empty_selections_end_in_words(rewritten, lhco_files, tmp_p
         prepare(pieces, Jets(min_pt=1e4), config, folder, silent)
 
 
-def test_truth_reaches_neither_scores_nor_thresholds(finished, job_text, tmp_path):
+def test_truth_reaches_neither_scores_nor_thresholds(finished, copied, there, job_text, tmp_path):
     """The same events with every label flipped give the same scores and the same hunt."""
     import h5py
 
@@ -244,90 +199,85 @@ def test_truth_reaches_neither_scores_nor_thresholds(finished, job_text, tmp_pat
     write_lhco(search, [make_particles(500, seed=2, signal=0.06)], 500, "column")
     with h5py.File(search, "r+") as file:
         file["df/block0_values"][:, 2100] = 1 - file["df/block0_values"][:, 2100]
-    shutil.copytree(str(finished), tmp_path / "runs" / "small")
-    changes = [f"data.search.path={search}", f"output={tmp_path}/runs", "hunt.toys=2000"]
-    run = execute(parse_job(job_text, changes), "hunt", Console(quiet=True), overwrite=True)
-    execute(parse_job(job_text, ["hunt.toys=2000"]), "hunt", Console(quiet=True))
-    ours, theirs = (folder.read_json("hunt/result.json") for folder in (run, finished))
+    quick = ["score.workers=1", "score.store=[]"]
+    job = parse_job(job_text, [there, f"data.search.path={search}", *quick])
+    execute(job, "hunt", Console(quiet=True), overwrite=True)
+    ours, theirs = (run.read_json("hunt/result.json") for run in (copied, finished))
     assert ours["cuts"] == theirs["cuts"]
     assert ours["evaluation"]["signal"] == theirs["evaluation"]["background"]
 
 
-def test_settings_that_are_not_done_yet_are_not_shown_as_done(
-    finished, job_text, tmp_path, capsys
-):
-    shutil.copytree(str(finished), tmp_path / "runs" / "small")
-    changes = [f"output={tmp_path}/runs", "hunt.toys=1000", "hunt.cuts=[0.8]"]
-    run = execute(parse_job(job_text, changes), "score", Console(quiet=True))
-    show_run(run, Console())
+def test_settings_that_are_not_done_yet_are_not_shown_as_done(copied, there, job_text, capsys):
+    changes = [there, "hunt.toys=1000", "hunt.cuts=[0.8]"]
+    execute(parse_job(job_text, changes), "score", Console(quiet=True))
+    show_run(copied, Console())
     said = capsys.readouterr().out
     assert "done for other settings" in said
     assert "Most significant" not in said
 
 
-def test_lost_event_files_are_noticed_and_made_again(finished, job_text, tmp_path, capsys):
-    shutil.copytree(str(finished), tmp_path / "runs" / "small")
-    events = Folder.at(str(tmp_path / "runs" / "small" / "events" / "search"))
+def test_lost_event_files_are_noticed_and_made_again(copied, there, job_text, capsys):
+    events = copied / "events/search"
     lost = events.names(".parquet")[1]
     kept = events.read(lost)
     events.remove(lost)
-    execute(parse_job(job_text, [f"output={tmp_path}/runs"]), "prepare", Console())
+    execute(parse_job(job_text, [there]), "prepare", Console())
     assert f"prepare search: files are gone: {lost}" in capsys.readouterr().out
     assert events.read(lost) == kept
 
 
-def test_errors_inside_tasks_are_the_users_own(finished, job_text, tmp_path):
-    shutil.copytree(str(finished), tmp_path / "runs" / "small")
-    (tmp_path / "runs" / "small" / "scores" / "search.parquet").write_bytes(b"cut off")
-    job = parse_job(job_text, [f"output={tmp_path}/runs", "hunt.toys=1500"])
+def test_errors_inside_tasks_are_the_users_own(copied, there, job_text):
+    copied.write("scores/search.parquet", b"cut off")
+    job = parse_job(job_text, [there, "hunt.toys=1500"])
     with pytest.raises(StorageError, match="not a whole Parquet file") as caught:
         execute(job, "hunt", Console(quiet=True))
     assert type(caught.value) is StorageError
 
 
-def test_workers_that_do_not_fit_are_refused_at_once(finished, job_text, tmp_path):
-    shutil.copytree(str(finished), tmp_path / "runs" / "small")
-    job = parse_job(job_text, [f"output={tmp_path}/runs", "train.workers=50", "train.epochs=4"])
+@pytest.mark.usefixtures("copied")
+def test_workers_that_do_not_fit_are_refused_at_once(there, job_text):
+    job = parse_job(job_text, [there, "train.workers=50", "train.epochs=4"])
     with pytest.raises(TrainingError, match="asks for as many CPUs, and there are 4 here"):
         execute(job, "train", Console(quiet=True))
 
 
-# Last, because they leave the run with other settings than the others look for.
 STUDIES = [
     "calibrate.sets=20", "calibrate.events=600", "calibrate.toys=99",
     "reach.sets=10", "reach.strengths=[0.0, 0.2]", "reach.masses=[3000.0]",
 ]  # fmt: skip
 
 
-def test_studies_of_the_hunt_are_told_with_it(finished, job_text, capsys):
-    job = parse_job(job_text, STUDIES)
-    page = finished.read("report.html").decode()
+def test_studies_of_the_hunt_are_told_with_it(copied, there, job_text, capsys):
+    job = parse_job(job_text, [there, *STUDIES])
+    page = copied.read("report.html").decode()
     assert "been calibrated: raybead calibrate" in page
     for verb in ("calibrate", "reach"):
         execute(job, verb, Console(quiet=True))
-    found = (finished / "calibration").read_json("result.json")
+    found = (copied / "calibration").read_json("result.json")
     assert len(found["p"]) == found["sets"] == 20
     assert all(1 / 100 <= p <= 1 for p in found["p"])
     assert sum(a["alarms"] for a in found["summary"]["alarms"]) <= 8
-    without, with_signal = (finished / "reach").read_json("result.json")["points"]
+    without, with_signal = (copied / "reach").read_json("result.json")["points"]
     assert without["injected"] == 0
     assert with_signal["injected"] > 20
     assert with_signal["fitted"] > without["fitted"] + 10
     assert with_signal["median_z"] > without["median_z"]
-    page = finished.read("report.html").decode()
+    page = copied.read("report.html").decode()
     assert "been calibrated: raybead calibrate" not in page
     assert 'id="calibration"' in page
     assert 'id="reach"' in page
-    show_run(finished, Console())
+    show_run(copied, Console())
     assert "20 hunts without a signal" in capsys.readouterr().out
     # Other settings of the hunt: the study is of another one.
-    other = Stages.of(parse_job(job_text, [*STUDIES, "hunt.widths=[1, 3]"]))
+    other = Stages.of(parse_job(job_text, [there, *STUDIES, "hunt.widths=[1, 3]"]))
     assert other.calibration.why_stale() == "changed: hunt"
 
 
-def test_runs_hunted_in_together_need_names_and_scores(finished, job_text, tmp_path):
+@pytest.mark.usefixtures("copied")
+def test_runs_hunted_in_together_need_names_and_scores(finished, there, job_text, tmp_path):
+    job = parse_job(job_text, [there, f"hunt.runs=['{finished}']"])
     with pytest.raises(RunError, match="two runs are called small"):
-        execute(parse_job(job_text, [f"hunt.runs=['{finished}']"]), "hunt", Console(quiet=True))
-    job = parse_job(job_text, [f"hunt.runs=['{tmp_path}/none']"])
+        execute(job, "hunt", Console(quiet=True))
+    job = parse_job(job_text, [there, f"hunt.runs=['{tmp_path}/none']"])
     with pytest.raises(RunError, match="no scores there that are current"):
         execute(job, "hunt", Console(quiet=True))

@@ -14,48 +14,18 @@ from raybead.stages import Stages, run_folder
 from raybead.storage import JOB as JOB_FILE
 from raybead.storage import Folder
 
-JOB = """
-name = "small"
-output = "{output}"
-[data.background]
-source = "lhco"
-path = "{background}"
-[data.search]
-source = "lhco"
-path = "{search}"
-[prepare]
-rows_per_task = 200
-[graph]
-nodes = 10
-[model]
-encoder = [[8, 8]]
-head = [8]
-decoder = [16, 16]
-decode = 10
-[train]
-epochs = 2
-batch_items = 128
-workers = 1
-[score]
-workers = 1
-[hunt]
-cuts = [0.9]
-toys = 1000
-mass_window = [2132.0, 5253.0]
-"""
-
 pytestmark = pytest.mark.usefixtures("cluster")
 SAMPLES = ("events/background", "events/search")
 
 
 @pytest.fixture(scope="module")
-def s3_text(s3, lhco_files):
-    """A job whose inputs and output are URIs."""
+def s3_text(s3, lhco_files, job_text):
+    """The job of the finished run, its inputs and output URIs."""
     inputs = Folder.at(f"{s3}/inputs")
     for path in lhco_files.values():
         inputs.write(path.name, path.read_bytes())
-    uris = {role: f"{inputs}/{path.name}" for role, path in lhco_files.items()}
-    return JOB.format(output=f"{s3}/runs", **uris)
+        job_text = job_text.replace(str(path), f"{inputs}/{path.name}")
+    return dump_job(parse_job(job_text, [f"output={s3}/runs", "score.workers=1"]))
 
 
 @pytest.fixture(scope="module")
@@ -69,24 +39,22 @@ def rows_of(folder):
     return [row for table in tables for row in table.drop_columns("source").to_pylist()]
 
 
-def test_the_result_is_that_of_a_run_on_a_disk(in_bucket, lhco_files, tmp_path):
-    text = JOB.format(output=tmp_path, **lhco_files)
-    on_disk = execute(parse_job(text), "hunt", Console(quiet=True))
+def test_the_result_is_that_of_a_run_on_a_disk(in_bucket, finished):
     for name in SAMPLES:
-        ours, theirs = in_bucket / name, on_disk / name
+        ours, theirs = in_bucket / name, finished / name
         assert ours.names() == theirs.names()
         assert rows_of(ours) == rows_of(theirs)
     for name in ("model/metrics.json", "hunt/result.json"):
-        assert in_bucket.read(name) == on_disk.read(name), name
+        assert in_bucket.read(name) == finished.read(name), name
     for name in ("background.parquet", "search.parquet"):
         ours, theirs = (
             read_parquet(run.read(f"scores/{name}"), name).drop_columns("source")
-            for run in (in_bucket, on_disk)
+            for run in (in_bucket, finished)
         )
         assert ours.equals(theirs), name
     # Nothing half done, and no state of training, is left.
     assert in_bucket.names() == ["events", "hunt", "job.toml", "model", "scores"]
-    assert (in_bucket / "model").names() == (on_disk / "model").names()
+    assert (in_bucket / "model").names() == (finished / "model").names()
 
 
 @pytest.mark.usefixtures("in_bucket")
@@ -98,6 +66,9 @@ def test_a_second_run_keeps_what_is_current(s3_text, capsys):
 def test_a_broken_off_prepare_is_taken_up_again(in_bucket, s3_text, capsys):
     job = parse_job(s3_text, ["name=broken"])
     run_folder(job).write(JOB_FILE, dump_job(job).encode())
+    done, search = Stages.of(job).search.folder, in_bucket / SAMPLES[1]
+    for name in search.names():
+        done.write(name, search.read(name))
     beside = Stages.of(job).background.beside
     whole = in_bucket / SAMPLES[0]
     first, _, *others = whole.names(".parquet")
@@ -111,7 +82,9 @@ def test_a_broken_off_prepare_is_taken_up_again(in_bucket, s3_text, capsys):
     assert counts_of(beside, first) == counts_of(whole, first)
     execute(job, "prepare", Console())
     run = run_folder(job)
-    assert "prepare background: resumed where it stopped" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "prepare background: resumed where it stopped" in said
+    assert "prepare search: current, kept" in said
     assert (run / SAMPLES[0]).read(first) == other
     assert rows_of(run / SAMPLES[0]) == rows_of(whole)
 
@@ -121,7 +94,7 @@ def test_a_bucket_that_is_not_there_is_said_and_not_made(s3, s3_text):
     wanted = r"s3://nowhere-at-all/runs/small/job\.toml: can't be written: .*bucket does not exist"
     with pytest.raises(StorageError, match=wanted):
         execute(job, "prepare", Console(quiet=True))
-    job = parse_job(s3_text, ["data.search.path=s3://nowhere-at-all/x.h5"])
+    job = parse_job(s3_text, ["data.search.0.path=s3://nowhere-at-all/x.h5"])
     with pytest.raises(InputError, match=r"s3://nowhere-at-all/x\.h5: no such file"):
         execute(job, "prepare", Console(quiet=True))
     assert s3fs.S3FileSystem().ls("") == [s3.removeprefix("s3://")]

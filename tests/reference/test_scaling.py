@@ -86,6 +86,16 @@ def test_every_kind_is_scikit_learns(chain, make):
         np.testing.assert_allclose(single.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [normal, heavy, shared])
+@pytest.mark.parametrize("n", [1, 2, 3000, 100_001])
+def test_the_default_is_scikit_learns_to_the_last_bit(make, n):
+    sample = sample_of(make, n)
+    (steps,) = fitted("standard", sample).stages
+    for step, x_T in zip(steps, sample.T.astype(np.float64), strict=True):
+        reference = sk.StandardScaler().fit(x_T[:, None])
+        assert (step.shift, step.scale) == (reference.mean_.item(), reference.scale_.item())
+
+
 def test_the_defaults_numbers_are_a_float32_shift_and_scale(event_rows):
     x = collate(event_rows, Graph()).x_TF
     shift, spread = x.double().mean(0).float(), x.double().std(0, correction=0).float()
