@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from raybead.config import Hunt, Sweep
+from raybead.config.scored import SCORE
 from raybead.config.sweep import VALIDATION_LOSS
 from raybead.scoring import Calibration
 from raybead.scoring.ensemble import Ensemble
-from raybead.scoring.scored import SCORE
 from raybead.storage import Folder
 from raybead.sweeping.objectives import BACKGROUND, objective, quantities
 from raybead.sweeping.records import Quantity
