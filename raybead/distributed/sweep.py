@@ -157,29 +157,33 @@ def _concurrent(sweep: Sweep, crew: Crew, cluster: Cluster) -> int:
 
 def _tune_config(state: Progress, at_a_time: int) -> tune.TuneConfig:
     sweep = state.course.sweep
-    asked = {"metric": "objective", "mode": "max", "reuse_actors": True}
+    asked = {"metric": "objective", "mode": "max", "reuse_actors": sweep.workers == 1}
     if sweep.search == "pbt":  # all at once, each waiting for the others where room is short
         return tune.TuneConfig(**asked, scheduler=_Population(state))
     return tune.TuneConfig(
         **asked,
         search_alg=_Search(state),
-        scheduler=_scheduler(sweep),
+        scheduler=_scheduler(state),
         num_samples=-1,
         max_concurrent_trials=at_a_time,
     )
 
 
-def _scheduler(sweep: Sweep) -> TrialScheduler:
+def _scheduler(state: Progress) -> TrialScheduler:
+    sweep = state.course.sweep
+    asha = {
+        "time_attr": "epoch",
+        "max_t": ENDLESS,  # epochs are the job's to end
+        "grace_period": sweep.grace,
+        "reduction_factor": sweep.reduction,
+    }
+    median = {"time_attr": "epoch", "grace_period": sweep.grace}
+    several = sweep.workers > 1
     match sweep.scheduler:
         case "asha":
-            return ASHAScheduler(
-                time_attr="epoch",
-                max_t=ENDLESS,  # epochs are the job's to end
-                grace_period=sweep.grace,
-                reduction_factor=sweep.reduction,
-            )
+            return _AskingAsha(state, **asha) if several else ASHAScheduler(**asha)
         case "median":
-            return MedianStoppingRule(time_attr="epoch", grace_period=sweep.grace)
+            return _AskingMedian(state, **median) if several else MedianStoppingRule(**median)
         case "none":
             return FIFOScheduler()
 
@@ -214,6 +218,33 @@ class _OfDriver:
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+class _Asking(_OfDriver):
+    """A scheduler that asks workers to stop. Ended by Tune, a trial would leave its workers
+    behind, and what they hold, and the next one would wait for it for ever."""
+
+    def __init__(self, state: Progress, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._state, self._asked = state, set()
+
+    def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if trial.trial_id in self._asked:
+            return TrialScheduler.CONTINUE
+        decision = super().on_trial_result(controller, trial, result)  # type: ignore[misc]
+        if decision != TrialScheduler.STOP:
+            return decision
+        self._asked.add(trial.trial_id)
+        self._state.ask_to_stop(trial.trial_id)
+        return TrialScheduler.CONTINUE
+
+
+class _AskingAsha(_Asking, ASHAScheduler):
+    pass
+
+
+class _AskingMedian(_Asking, MedianStoppingRule):
+    pass
 
 
 class _Population(_OfDriver, PopulationBasedTraining):

@@ -20,7 +20,7 @@ from raybead.events import read_parquet
 from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.judged import judged_tables
-from raybead.sweeping.trial import RECORD, RESUME, Told, Trial, failed, leave, record_of
+from raybead.sweeping.trial import RECORD, RESUME, STOP, Told, Trial, failed, leave, record_of
 from raybead.training import (
     STATE,
     JobTraining,
@@ -75,6 +75,8 @@ def _alone(trial: Trial, course: Course, crew: Crew) -> None:
 
 
 def _together(trial: Trial, ticket: Ticket, course: Course, crew: Crew) -> None:
+    if trial.folder.exists(STOP):
+        trial.folder.remove(STOP)
     train_together(
         _team_worker,
         {"ticket": ticket, "values": trial.values, "course": course},

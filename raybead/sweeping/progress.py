@@ -13,7 +13,7 @@ from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.proposers import Known, Proposer
 from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.space import Space, Values
-from raybead.sweeping.trial import RECORD, failed, leave, record_of, so_far
+from raybead.sweeping.trial import RECORD, STOP, failed, leave, record_of, so_far
 
 SPENT, PROPOSED = "spent.json", "proposed.json"
 Tick = Callable[[int, int, str], None]
@@ -101,6 +101,10 @@ class Progress:
         course = self.course
         self._named[to] = self._named.pop(ticket)
         course.leave_ticket(to, course.of_ticket(ticket))
+
+    def ask_to_stop(self, ticket: str) -> None:
+        """Leave word for a trial's workers that they needn't go on."""
+        (self.course.trials / self._named[ticket]).write(STOP, b"")
 
     def at(self, ticket: str, epoch: int) -> None:
         """A trial was judged."""

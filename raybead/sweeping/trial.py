@@ -1,8 +1,8 @@
 """One trial: a job is trained, judged on the way and at its end, and recorded.
 
-A trial's folder holds ``resume/`` while it trains, ``so_far.json`` once it was judged,
-``record.json`` when it is over, and then ``model/`` (the bundle) and ``scores/`` of the events
-that it was judged by.
+A trial's folder holds ``resume/`` while it trains, ``so_far.json`` once it was judged, ``stop``
+where its workers are asked to end, ``record.json`` when it is over, and then ``model/`` (the
+bundle) and ``scores/`` of the events that it was judged by.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import torch
 from pydantic import ValidationError
 
 from raybead.config import Job, Sweep, dump_job
@@ -24,7 +25,7 @@ from raybead.sweeping.judge import Judgement, judge
 from raybead.sweeping.records import TrialRecord
 from raybead.training import JobTraining, Place
 
-RECORD, SO_FAR = "record.json", "so_far.json"
+RECORD, SO_FAR, STOP = "record.json", "so_far.json", "stop"
 RESUME, MODEL, SCORES = "resume", "model", "scores"
 METRICS = "metrics.json"
 
@@ -102,6 +103,8 @@ class Trial:
                 found = judgement(bundle)
                 leave(self.folder, SO_FAR, record(bundle, found, "stopped"))
                 on_judged(one.epoch + 1, found.objective.value, training)
+            if place.team.size > 1 and self._asked_to_stop(place):
+                return
         bundle, metrics = training.finished()
         if not leads:
             return
@@ -119,6 +122,11 @@ class Trial:
         leave(self.folder, RECORD, record(bundle, found, "done"))
         (self.folder / RESUME).delete()
         on_judged(bundle.summary["epochs"], found.objective.value, training)
+
+    def _asked_to_stop(self, place: Place) -> bool:
+        """Whether the first worker has found word of it; all hear the same, and stop together."""
+        asked = place.team.rank == 0 and self.folder.exists(STOP)
+        return bool(place.team.total(torch.tensor([float(asked)])) > 0)
 
     def judge_again(
         self, judged: Mapping[str, pa.Table], search: pa.Table | None

@@ -18,7 +18,15 @@ from raybead.sweeping.ensembles import judged_ensembles
 from raybead.sweeping.judged import judged_tables, write_judged
 from raybead.sweeping.progress import Progress
 from raybead.sweeping.search import proposer_of
-from raybead.sweeping.trial import RECORD, RESUME, judged_epochs, record_of, scores_of, so_far
+from raybead.sweeping.trial import (
+    RECORD,
+    RESUME,
+    STOP,
+    judged_epochs,
+    record_of,
+    scores_of,
+    so_far,
+)
 from raybead.training import LonePlace, split_by_event
 
 RAW = {
@@ -174,6 +182,40 @@ def test_a_trial_that_was_broken_off_ends_as_if_it_never_was(course, swept, tmp_
     assert [record.model_dump(exclude=same) for record in resumed.progress.records()] == [
         record.model_dump(exclude=same) for record in whole
     ]
+
+
+class TwoPlaces(LonePlace):
+    """The first of two workers, whose partner does nothing."""
+
+    class _Team:
+        rank, size = 0, 2
+
+        def total(self, values):
+            return values
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.team = self._Team()
+
+
+def test_workers_that_are_asked_to_stop_do_and_leave_no_record(course, tmp_path):
+    folder = Folder.at(str(tmp_path))
+    trials = Course(
+        course.raw, course.sweep, course.samples, folder, course.judged_by, located
+    )  # fmt: skip
+    values = {"loss.kind": "mse", "train.learning_rate": 1e-3}
+    trial, seen = trials.trial(Ticket(trial="one", number=0), values), []
+
+    def on_judged(epoch, *_):
+        seen.append(epoch)
+        trial.folder.write(STOP, b"")
+
+    run(trials, trial, on_judged, TwoPlaces(folder / "state"))
+    assert seen == [2]
+    assert record_of(trial.folder) is None
+    left = so_far(trial.folder)
+    assert left is not None
+    assert (left.status, left.epochs) == ("stopped", 2)
 
 
 def test_an_exhausted_budget_leaves_trials_that_more_of_it_goes_on_with(course, tmp_path):
