@@ -67,7 +67,9 @@ def pair_max(
 def _is_plain() -> bool:
     """Whether numbers are all that is wanted. The first call of an operator loads torch's
     compiler, which takes a process that only scores seconds."""
-    return torch.is_inference_mode_enabled() and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling():  # asked first: what follows can't be compiled
+        return False
+    return torch.is_inference_mode_enabled()
 
 
 def _backend(like: Tensor) -> ModuleType:
