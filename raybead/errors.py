@@ -43,5 +43,9 @@ class TrainingError(RaybeadError):
     """Training can't go on: non-finite loss, workers that don't fit the cluster."""
 
 
+class WorkersLostError(TrainingError):
+    """Workers that trained together were lost too often; another try may end well."""
+
+
 class HuntError(RaybeadError):
     """The selected events don't allow the statistics that were asked for."""

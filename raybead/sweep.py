@@ -14,7 +14,7 @@ from raybead.config.swept_keys import SWEPT_SECTIONS
 from raybead.console import Console
 from raybead.distributed.session import session
 from raybead.errors import JobError, RunError, TrainingError
-from raybead.events import table_bytes
+from raybead.events import read_parquet, table_bytes
 from raybead.models import Bundle
 from raybead.pipeline import execute
 from raybead.report.sweep import write_sweep_report
@@ -35,11 +35,12 @@ BOARD, SUMMARY, BEST = "leaderboard.parquet", "summary.json", "best.json"
 Raw = Mapping[str, Any]
 _DECIDES_NOTHING = {"concurrent", "workers", "cpus", "gpus"}
 _NO_TRIALS = {
-    "train": {"workers", "use_gpu", "max_failures", "keep_every"},
+    "train": {"workers", "use_gpu", "max_failures"},
     "score": {"ensemble", "store", "controls", "workers", "use_gpu", "batch_items"},
     "hunt": {"toys", "precision", "statistic", "luminosity", "confidence", "runs"},
 }
 """Keys that no trial's worth depends on, so that a run of the best may say them otherwise."""
+_BUDGET = {"trials", "minutes", "epochs"}
 _JUDGES = {"objective", "also", "evaluation", "corruptions", "events", "replicas", "masses"}
 
 
@@ -73,6 +74,13 @@ def sweep(
         for one in jobs.values():
             execute(one, "prepare", console, overwrite=overwrite)
             _judge(one, config, console)
+        if config.evaluation:
+            _refuse_no_truth(jobs)
+        if job.train.start_from is not None:
+            console.say(
+                "note: train.start_from: what that model was trained on may be among the events"
+                " that trials are judged by"
+            )
         stage = _stage(raw, job, config, jobs)
         why = stage.why_stale()
         if why is None:
@@ -85,14 +93,14 @@ def sweep(
                 from raybead.distributed.sweep import run_trials
 
                 records, refused = run_trials(
-                    _course(raw, config, jobs, run),
+                    _course(raw, job, config, jobs, run),
                     lambda known, queued: proposer_of(config, raw, job.seed, known, queued),
                     _identity,
                     run / TRIALS,
                     cluster,
                     tick,
                 )
-            told = _conclude(job, config, records, refused, stage)
+            told = _conclude(raw, job, config, records, refused, stage)
             stage.finish({**told, "seconds": round(time.monotonic() - started, 1)})
     found = (run / "sweep").read_json(BEST)
     if _promoted(trial_job(raw, found["values"]), found, jobs):
@@ -108,10 +116,14 @@ def best_job(raw: Raw) -> Job:
     """
     job, config = _asked(raw)
     run = run_folder(job)
-    why = _stage(raw, job, config, _prepared(raw, job, config)).why_stale()
+    jobs = _prepared(raw, job, config)
+    why = _stage(raw, job, config, jobs).why_stale()
     if why is not None:
         raise RunError(f"{run}: no sweep of this job there ({why}); raybead sweep first")
-    return trial_job(raw, (run / "sweep").read_json(BEST)["values"])
+    found = (run / "sweep").read_json(BEST)
+    best = trial_job(raw, found["values"])
+    _promoted(best, found, jobs)  # a run of the job as it is written may have taken its place
+    return best
 
 
 def _asked(raw: Raw) -> tuple[Job, Sweep]:
@@ -180,16 +192,23 @@ def _decisive(raw: Raw, section: str) -> Any:
     return {key: value for key, value in said.items() if key not in _NO_TRIALS.get(section, ())}
 
 
-def _course(raw: Raw, config: Sweep, jobs: Mapping[str, Job], run: Folder) -> Course:
+def _course(raw: Raw, job: Job, config: Sweep, jobs: Mapping[str, Job], run: Folder) -> Course:
     samples = {}
     for jets, one in jobs.items():
         stages = Stages.of(one)
         search = stages.search.folder if config.evaluation else None
         samples[jets] = Sample(stages.background.folder, _judged(one, config).folder, search)
     judged = [_judged(one, config).key for one in jobs.values()]
+    if config.evaluation:
+        judged += [Stages.of(one).search.key for one in jobs.values()]
     asked = config.model_dump(mode="json", include=_JUDGES)
     judged_by = _hash([judged, asked, _decisive(raw, "hunt")])
-    return Course(dict(raw), config, samples, run / TRIALS, judged_by, with_networks)
+    ours = _stage(raw, job, config, jobs).depends
+    spent = config.model_dump(mode="json", exclude={*_DECIDES_NOTHING, *_BUDGET})
+    budget = _hash({**ours, "sweep": spent})
+    # What reads it may run elsewhere.
+    whole = {**raw, "output": run.uri.rpartition("/")[0]}
+    return Course(whole, config, samples, run / TRIALS, judged_by, budget, with_networks)
 
 
 def _identity(job: Job) -> str:
@@ -204,6 +223,7 @@ def _hash(what: Any) -> str:
 
 
 def _conclude(
+    raw: Raw,
     job: Job,
     config: Sweep,
     records: Sequence[TrialRecord],
@@ -218,12 +238,8 @@ def _conclude(
         raise TrainingError(f"sweep: none of {len(records)} trials was trained to its end{why}")
     board, told = leaderboard(records, config), summary(records, config)
     ranked = [trial for trial in board.column("trial").to_pylist() if trial in done]
-    members, trials = _alike(ranked, done)[: config.keep], stage.run / TRIALS
-    ensembles = judged_ensembles([trials / trial for trial in members], config, job.hunt, job.seed)
-    told["ensembles"] = [
-        {name: {"value": one.value, "error": one.error} for name, one in found.items()}
-        for found in ensembles
-    ]
+    members, trials = _alike(ranked, done, raw)[: config.keep], stage.run / TRIALS
+    told["ensembles"] = _ensembles([trials / trial for trial in members], config, job)
     told["refused"] = [{"values": one.values, "reason": one.reason} for one in refused]
     beside = stage.beside
     beside.write(BOARD, table_bytes(board))
@@ -240,14 +256,36 @@ def _conclude(
     return {"trials": len(records), "done": len(done), **found}
 
 
-def _alike(ranked: Sequence[str], done: Mapping[str, TrialRecord]) -> list[str]:
+def _ensembles(trials: Sequence[Folder], config: Sweep, job: Job) -> list[dict[str, Any]]:
+    """What ensembles of the best trials are worth; nothing where their scores don't allow any."""
+    try:
+        ensembles = judged_ensembles(trials, config, job.hunt, job.seed)
+    except RunError:  # a score without a finite logarithm
+        return []
+    return [
+        {name: {"value": one.value, "error": one.error} for name, one in found.items()}
+        for found in ensembles
+    ]
+
+
+def _refuse_no_truth(jobs: Mapping[str, Job]) -> None:
+    """Refuse an evaluation where nothing is known, before any trial is trained."""
+    for job in jobs.values():
+        events = Stages.of(job).search.folder
+        for name in events.names(".parquet"):
+            truth = read_parquet(events.read(name), f"{events}/{name}", ["truth"]).column("truth")
+            if truth.null_count < len(truth):
+                break
+        else:
+            raise RunError(
+                "sweep.evaluation: no event of the search sample is of known truth; leave it off"
+            )
+
+
+def _alike(ranked: Sequence[str], done: Mapping[str, TrialRecord], raw: Raw) -> list[str]:
     """Trials, the best first, that score the same events as the best: with the same ``[jets]``."""
-
-    def jets(trial: str) -> str:
-        swept = {k: v for k, v in done[trial].values.items() if k.split(".")[0] == "jets"}
-        return json.dumps(swept, sort_keys=True)
-
-    return [trial for trial in ranked if jets(trial) == jets(ranked[0])]
+    jets = {trial: jets_of(trial_job(raw, done[trial].values)) for trial in ranked}
+    return [trial for trial in ranked if jets[trial] == jets[ranked[0]]]
 
 
 def _promoted(best: Job, found: Mapping[str, Any], jobs: Mapping[str, Job]) -> bool:
@@ -260,6 +298,7 @@ def _promoted(best: Job, found: Mapping[str, Any], jobs: Mapping[str, Job]) -> b
     source = Stages.of(jobs[jets_of(best)])
     for own, there in ((stages.background, source.background), (stages.search, source.search)):
         if own.why_stale() is not None:
+            own.beside.delete()
             there.folder.copy_to(own.beside)
             own.beside.remove(MANIFEST)
             own.finish(there.facts())

@@ -15,7 +15,8 @@ from raybead.events import Particles, event_table, make_jets, write_lhco
 
 # What passed passes again: the same examples every time. `HYPOTHESIS_PROFILE=explore pytest
 # tests/property` looks for new ones; one that fails is then kept as an @example.
-settings.register_profile("same", derandomize=True, database=None)
+# No deadline: how quick an example is says how busy the machine is.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.register_profile("explore", max_examples=200, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import (
     ASHAScheduler,
@@ -33,7 +34,7 @@ from raybead.distributed.trials import run_trial
 from raybead.distributed.workers import Crew
 from raybead.errors import TrainingError
 from raybead.storage import Folder
-from raybead.sweeping.course import Course
+from raybead.sweeping.course import TICKETS, Course
 from raybead.sweeping.judged import write_judged
 from raybead.sweeping.population import mutated
 from raybead.sweeping.progress import Progress
@@ -42,6 +43,8 @@ from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.space import Space, Values
 
 SETTINGS = {
+    # A job's relative paths stay what they are where the sweep was started.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # An interrupt ends the command; Tune would end its trials and go on as if all were done.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # raybead keeps records of its own; Tune's are read by nobody.
@@ -110,9 +113,10 @@ def run_trials(
     asks = {"cpu": LEAST_CPU}
     if crew.workers == 1:
         asks = {"cpu": crew.cpus} | ({"gpu": crew.gpus} if crew.gpus else {})
+    space = _members(state) if sweep.search == "pbt" else None
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, course=course, crew=crew), asks),
-        param_space=_members(state) if sweep.search == "pbt" else None,
+        param_space=space,
         tune_config=_tune_config(state, at_a_time),
         run_config=tune.RunConfig(
             name="tune",
@@ -124,8 +128,10 @@ def run_trials(
             verbose=0,
         ),
     )
-    tuner.fit()
+    if space is None or space["given"]["grid_search"]:
+        tuner.fit()
     scratch.delete()
+    (course.trials / TICKETS).delete()
     return state.records(), state.proposer.refused
 
 
@@ -139,6 +145,10 @@ def _crew(sweep: Sweep, cluster: Cluster) -> Crew:
                 f"sweep: a trial of {sweep.workers} workers asks for {wanted:g} {what}, and there"
                 f" are {there} here"
             )
+    if sweep.cpus > cluster.largest_cpus and not cluster.grows:
+        raise TrainingError(
+            f"sweep.cpus = {sweep.cpus:g}: no node here has more than {cluster.largest_cpus}"
+        )
     # Together with the trial that waits for them, workers have to fit where they just fit.
     cpus = sweep.cpus if sweep.workers == 1 else max(sweep.cpus - LEAST_CPU, LEAST_CPU)
     return Crew(sweep.workers, cpus, gpus)
@@ -322,5 +332,8 @@ class _Budget(_OfDriver, tune.Stopper):
 
 def _last_line(trial: Any) -> str:
     """What went wrong with a trial whose process ended; all around it is Ray's."""
-    lines = [line.strip() for line in str(trial.pickled_error or "").splitlines() if line.strip()]
-    return lines[-1] if lines else "its process ended again and again"
+    error = trial.get_pickled_error() or trial.get_error()
+    if error is None or isinstance(error, RayActorError):
+        return "its process ended again and again (short of memory, or killed?)"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

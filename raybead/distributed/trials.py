@@ -20,7 +20,17 @@ from raybead.events import read_parquet
 from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.judged import judged_tables
-from raybead.sweeping.trial import RECORD, RESUME, STOP, Told, Trial, failed, leave, record_of
+from raybead.sweeping.trial import (
+    RECORD,
+    RESUME,
+    STOP,
+    Told,
+    Trial,
+    failed,
+    leave,
+    record_of,
+    trained_of,
+)
 from raybead.training import (
     STATE,
     JobTraining,
@@ -45,7 +55,7 @@ def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
         return
     try:
         trial = course.trial(ticket, values)
-        if record is not None and record.status == "done":
+        if trained_of(folder) is not None:
             epoch, value = trial.judge_again(*_judged_by(course, trial.job))
             tune.report({"epoch": epoch, "objective": value})
         elif crew.workers == 1:
@@ -54,7 +64,8 @@ def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
             _together(trial, ticket, course, crew)
     except RaybeadError as error:
         # What a user can mend would be no other the next time, and is no reason to end the sweep.
-        leave(folder, RECORD, failed(ticket.trial, ticket.number, values, str(error)))
+        of = ticket.trial, ticket.number, values
+        leave(folder, RECORD, failed(*of, error, course.judged_by))
 
 
 def _alone(trial: Trial, course: Course, crew: Crew) -> None:

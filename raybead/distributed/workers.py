@@ -21,7 +21,7 @@ from torch import nn
 from raybead.config import Train, smallest_batch
 from raybead.distributed.board import watched
 from raybead.distributed.session import Cluster
-from raybead.errors import TrainingError
+from raybead.errors import TrainingError, WorkersLostError
 from raybead.storage import Folder
 from raybead.training import STATE, Team, Trainer, state_bytes
 
@@ -126,7 +126,7 @@ def train_together(
         except SystemExit:  # what Ray Train makes of an interrupt
             raise KeyboardInterrupt from None
         except (RayError, ray.train.TrainingFailedError) as error:
-            raise TrainingError(
+            raise WorkersLostError(
                 f"training on {crew.workers} workers failed: {_reason(error)}"
             ) from error
     assert outcome is not None  # what the first worker returns

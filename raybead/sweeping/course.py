@@ -47,6 +47,8 @@ class Course:
     trials: Folder
     judged_by: str
     """Hash of all that decides how a trained model is judged."""
+    budget: str
+    """Hash of the sweep that time is spent on."""
     located: Callable[[Job], Job]
     """Gives a job's own paths their place, whichever machine reads them."""
 

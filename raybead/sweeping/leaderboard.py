@@ -134,6 +134,9 @@ def _behind(record: TrialRecord, best: TrialRecord | None) -> tuple[float | None
     ours, theirs = record.objective.draws(), best.objective.draws()
     if min(len(ours), len(theirs)) < 2:
         return behind, None
+    if record.judged_events != best.judged_events:
+        # Other [jets] drop other events: nothing is paired.
+        return behind, _finite(float(np.hypot(np.std(ours, ddof=1), np.std(theirs, ddof=1))))
     if len(ours) != len(theirs):
         raise RunError(
             f"trial {record.trial} was judged by {len(ours)} replicas of the events, and trial"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from raybead.config import Job
+from raybead.errors import JobError
 from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.proposers import Known, Proposer
@@ -15,7 +16,7 @@ from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.space import Space, Values
 from raybead.sweeping.trial import RECORD, STOP, failed, leave, record_of, so_far
 
-SPENT, PROPOSED = "spent.json", "proposed.json"
+SPENT, PROPOSED = "spent", "proposed.json"
 Tick = Callable[[int, int, str], None]
 
 
@@ -40,7 +41,12 @@ class Progress:
     ) -> None:
         self.course, self.identify, self.tick = course, identify, tick
         self._folder, self._started = folder, time.monotonic()
-        self._before = folder.read_json(SPENT)["seconds"] if folder.exists(SPENT) else 0.0
+        self._spent = f"{SPENT}-{course.budget}.json"
+        told = folder.read_json(self._spent) if folder.exists(self._spent) else {"seconds": 0.0}
+        self._before: float = told["seconds"]
+        self._best: float | None = None
+        sweep = course.sweep
+        self._rule = f"{sweep.scheduler}, grace {sweep.grace}, reduction {sweep.reduction}"
         self._replays = course.sweep.scheduler != "none"
         self._proposed: dict[str, Values] = {}
         self._named: dict[str, str] = {}
@@ -50,7 +56,7 @@ class Progress:
         self._most = course.sweep.most_trials or space.size
         earlier = folder.read_json(PROPOSED) if folder.exists(PROPOSED) else []
         # In a folder of another [sweep] there may be trials that this one wouldn't ask for.
-        earlier = [values for values in earlier if space.has(values)]
+        earlier = [one for one in earlier if space.has(one) and self._possible(one)]
         known = [(values, self._known(values)) for values in earlier]
         self._told = {record.trial for _, record in known if record is not None}
         self._queue = deque(values for values, record in known)
@@ -86,14 +92,19 @@ class Progress:
             number = len(self._proposed)
             self._proposed[name] = values
             self._folder.write_json(PROPOSED, list(self._proposed.values()))
-            record, before = self._known(values), so_far(course.trials / name)
+            record, before = self._known(values), self._so_far(name)
             if record is not None and (record.status == "failed" or not self._replays):
                 self._ended_at(name)
                 continue
+            if record is None and (course.trials / name).exists(RECORD):
+                (course.trials / name).remove(RECORD)  # of other settings
+            if before is not None:
+                self._epochs[name] = before.epochs
             self._named[ticket] = name
             course.leave_ticket(ticket, Ticket(trial=name, number=number))
             # A population's values have moved since they were proposed.
-            return dict(values if before is None else before.values)
+            moved = before is not None and course.sweep.search == "pbt"
+            return dict(before.values if before is not None and moved else values)
         return None
 
     def renamed(self, ticket: str, to: str) -> None:
@@ -110,7 +121,7 @@ class Progress:
         """A trial was judged."""
         name = self._named[ticket]
         self._epochs[name] = max(self._epochs.get(name, 0), epoch)
-        self._folder.write_json(SPENT, {"seconds": self._seconds()})
+        self._note()
 
     def ended(self, ticket: str, reason: str | None = None) -> None:
         """A trial is over: trained to its end, stopped, or failed for a reason that is told."""
@@ -123,10 +134,11 @@ class Progress:
             record = failed(name, self._number(name), values, reason)
             leave(folder, RECORD, record)
         if record is None and not self.over:
-            record = so_far(folder)
+            record = self._so_far(name)
             if record is not None:
-                why = f"by {self.course.sweep.scheduler} at epoch {record.epochs}"
-                record = record.model_copy(update={"reason": why})
+                why = f"by {self.course.sweep.scheduler}, judged last at epoch {record.epochs}"
+                told = {"reason": why, "stopped_by": self._rule}
+                record = record.model_copy(update=told)
                 leave(folder, RECORD, record)
         value = None
         if record is not None:
@@ -134,6 +146,9 @@ class Progress:
             value = _worth(record)
         if name not in self._told:
             self.proposer.tell(values, value)
+        if value is not None:
+            self._best = value if self._best is None else max(self._best, value)
+        self._note()
         self._ended += 1
         self.tick(self._ended, self._most or len(self._proposed), self._remark(value))
 
@@ -144,7 +159,7 @@ class Progress:
             folder = self.course.trials / name
             record = record_of(folder)
             if record is None:
-                cut_off = so_far(folder) or TrialRecord(
+                cut_off = self._so_far(name) or TrialRecord(
                     trial=name, number=number, values=dict(values), status="stopped"
                 )
                 record = cut_off.model_copy(update={"reason": "the budget was spent"})
@@ -154,20 +169,41 @@ class Progress:
     def _known(self, values: Values) -> TrialRecord | None:
         """The record of a trial that is over, if nothing of it has to be done again."""
         record = record_of(self.course.trials / self.identify(self.course.job(values)))
-        if record is None or record.status == "failed":
-            return record
-        return record if record.judged_by == self.course.judged_by else None
+        if record is None:
+            return None
+        judged = record.judged_by == self.course.judged_by
+        match record.status:
+            case "failed":
+                known = record.lasting and (judged or not record.judged_by)
+            case "stopped":
+                known = judged and record.stopped_by == self._rule
+            case "done":
+                known = judged
+        return record if known else None
+
+    def _so_far(self, name: str) -> TrialRecord | None:
+        """What is known of a trial that isn't over, judged as is asked for now."""
+        record = so_far(self.course.trials / name)
+        return record if record and record.judged_by == self.course.judged_by else None
+
+    def _possible(self, values: Values) -> bool:
+        """Whether values still make a job, where the rest of it has changed."""
+        try:
+            self.course.job(values)
+        except JobError:
+            return False
+        return True
+
+    def _note(self) -> None:
+        """Note what of the time is spent."""
+        self._folder.write_json(self._spent, {"seconds": self._seconds()})
 
     def _number(self, name: str) -> int:
         return list(self._proposed).index(name)
 
     def _remark(self, value: float | None) -> str:
-        known = [r.objective.value for r in map(self._record, self._proposed) if r and r.objective]
-        best = f", best {max(known):.4g}" if known else ""
+        best = "" if self._best is None else f", best {self._best:.4g}"
         return "trials" if value is None else f"trials, the last {value:.4g}{best}"
-
-    def _record(self, name: str) -> TrialRecord | None:
-        return record_of(self.course.trials / name)
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._started

@@ -55,7 +55,13 @@ class TrialRecord(BaseModel):
     parameters: int | None = None
     """Trainable numbers of the model."""
     judged_by: str = ""
-    """Hash of all that decides how it was judged."""
+    """Hash of all that decides how it was judged; of a failed one empty where it failed before."""
+    judged_events: str = ""
+    """Hash of the numbers of the background events that it was judged by."""
+    lasting: bool = False
+    """Of a failed one, whether another try would fail alike."""
+    stopped_by: str = ""
+    """Of a stopped one, the scheduler and its settings."""
     quantities: dict[str, Quantity] = {}
     objective: Quantity | None = None
     """The weighted sum of quantities that the job asks for."""

@@ -1,12 +1,14 @@
 """One trial: a job is trained, judged on the way and at its end, and recorded.
 
 A trial's folder holds ``resume/`` while it trains, ``so_far.json`` once it was judged, ``stop``
-where its workers are asked to end, ``record.json`` when it is over, and then ``model/`` (the
-bundle) and ``scores/`` of the events that it was judged by.
+where its workers are asked to end, and ``record.json`` when it is over; of one that was trained to
+its end ``model/`` (the bundle), ``trained.json``, which says so however it then is judged, and
+``scores/`` of the events that it was judged by.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,15 +19,16 @@ import torch
 from pydantic import ValidationError
 
 from raybead.config import Job, Sweep, dump_job
-from raybead.errors import StorageError
+from raybead.errors import JobError, RaybeadError, StorageError, TrainingError, WorkersLostError
 from raybead.events import read_parquet, table_bytes
 from raybead.models import Bundle
 from raybead.storage import JOB, Folder
 from raybead.sweeping.judge import Judgement, judge
-from raybead.sweeping.records import TrialRecord
+from raybead.sweeping.objectives import BACKGROUND
+from raybead.sweeping.records import Status, TrialRecord
 from raybead.training import JobTraining, Place
 
-RECORD, SO_FAR, STOP = "record.json", "so_far.json", "stop"
+RECORD, SO_FAR, TRAINED, STOP = "record.json", "so_far.json", "trained.json", "stop"
 RESUME, MODEL, SCORES = "resume", "model", "scores"
 METRICS = "metrics.json"
 
@@ -66,7 +69,9 @@ class Trial:
         leads, started = place.team.rank == 0, time.monotonic()
         before = so_far(self.folder)
         seconds = 0.0 if before is None else before.seconds
-        history = {} if before is None else dict(before.history)
+        # What was judged by others doesn't belong in one row with what is to come.
+        same = before is not None and before.judged_by == self.judged_by
+        history = dict(before.history) if before is not None and same else {}
         training = JobTraining.of(self.job, background, place)
         due = judged_epochs(self.sweep, self.job.train.epochs)
         last: tuple[int, Judgement] | None = None
@@ -80,7 +85,9 @@ class Trial:
             history[int(bundle.summary["epochs"])] = last[1].objective.value
             return last[1]
 
-        def record(bundle: Bundle, found: Judgement, status: Any) -> TrialRecord:
+        def record(
+            bundle: Bundle, found: Judgement | None, status: Status = "done"
+        ) -> TrialRecord:
             return TrialRecord(
                 trial=self.trial,
                 number=self.number,
@@ -90,10 +97,11 @@ class Trial:
                 of_epochs=self.job.train.epochs,
                 best_epoch=bundle.summary["best_epoch"],
                 judged_by=self.judged_by,
+                judged_events=_events_of(judged),
                 seconds=round(seconds + time.monotonic() - started, 1),
                 parameters=sum(one.numel() for one in training.trainer.model.parameters()),
-                quantities=found.quantities,
-                objective=found.objective,
+                quantities={} if found is None else found.quantities,
+                objective=None if found is None else found.objective,
                 history=tuple(sorted(history.items())),
             )
 
@@ -108,7 +116,6 @@ class Trial:
         bundle, metrics = training.finished()
         if not leads:
             return
-        found = judgement(bundle)
         summary = {
             **bundle.summary,
             "workers": place.team.size,
@@ -117,9 +124,11 @@ class Trial:
         bundle = Bundle(bundle.recipe, bundle.scaling, bundle.weights, summary, bundle.emd)
         bundle.save(self.folder / MODEL)
         (self.folder / MODEL).write_json(METRICS, metrics)
-        self._leave_scores(found)
         self.folder.write(JOB, dump_job(self.job).encode())
-        leave(self.folder, RECORD, record(bundle, found, "done"))
+        leave(self.folder, TRAINED, record(bundle, None))
+        found = judgement(bundle)
+        self._leave_scores(found)
+        leave(self.folder, RECORD, record(bundle, found))
         (self.folder / RESUME).delete()
         on_judged(bundle.summary["epochs"], found.objective.value, training)
 
@@ -136,13 +145,14 @@ class Trial:
         Returns:
             Epochs run, and the objective.
         """
-        record = record_of(self.folder)
+        record = trained_of(self.folder)
         assert record is not None
         found = judge(self.job, self.sweep, Bundle.load(self.folder / MODEL), judged, search)
         self._leave_scores(found)
         history = ((record.epochs, found.objective.value),)
         again = {
             "judged_by": self.judged_by,
+            "judged_events": _events_of(judged),
             "quantities": found.quantities,
             "objective": found.objective,
             "history": history,
@@ -177,6 +187,11 @@ def record_of(folder: Folder) -> TrialRecord | None:
     return _read(folder, RECORD)
 
 
+def trained_of(folder: Folder) -> TrialRecord | None:
+    """What is known of a trial that was trained to its end, but for its judgement."""
+    return _read(folder, TRAINED)
+
+
 def so_far(folder: Folder) -> TrialRecord | None:
     """What is known of a trial that was judged on its way."""
     return _read(folder, SO_FAR)
@@ -191,16 +206,39 @@ def scores_of(folder: Folder) -> dict[str, pa.Table]:
     }
 
 
-def failed(trial: str, number: int, values: Mapping[str, Any], reason: str) -> TrialRecord:
-    """The record of a trial that ended in an error."""
+def failed(
+    trial: str,
+    number: int,
+    values: Mapping[str, Any],
+    error: RaybeadError | str,
+    judged_by: str = "",
+) -> TrialRecord:
+    """The record of a trial that ended in an error.
+
+    What its training came to, it would come to again; what its judgement did, unless it is judged
+    otherwise; and what storage or lost workers did, may be over.
+    """
+    passing = isinstance(error, str | StorageError | WorkersLostError)
+    in_training = isinstance(error, JobError | TrainingError)
     return TrialRecord(
-        trial=trial, number=number, values=dict(values), status="failed", reason=reason
+        trial=trial,
+        number=number,
+        values=dict(values),
+        status="failed",
+        reason=str(error),
+        judged_by="" if in_training else judged_by,
+        lasting=not passing,
     )
 
 
 def leave(folder: Folder, name: str, record: TrialRecord) -> None:
     """Write a record."""
     folder.write_json(name, record.model_dump(mode="json"))
+
+
+def _events_of(judged: Mapping[str, pa.Table]) -> str:
+    event_E = judged[BACKGROUND].column("event").to_numpy()
+    return hashlib.sha256(event_E.tobytes()).hexdigest()[:12]
 
 
 def _read(folder: Folder, name: str) -> TrialRecord | None:

@@ -1,6 +1,7 @@
 """Trials of a sweep without Ray: what they are judged by, what is left of them, what goes on."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import torch
 from made import make_particles
 
 from raybead.config import Jets, Job, job_of
-from raybead.errors import TrainingError
+from raybead.errors import HuntError, StorageError, TrainingError, WorkersLostError
 from raybead.events import event_table, make_jets, table_bytes
 from raybead.models import Bundle
 from raybead.storage import Folder
@@ -17,12 +18,15 @@ from raybead.sweeping.course import Course, Sample, Ticket, jets_of
 from raybead.sweeping.ensembles import judged_ensembles
 from raybead.sweeping.judged import judged_tables, write_judged
 from raybead.sweeping.progress import Progress
+from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.search import proposer_of
 from raybead.sweeping.trial import (
     RECORD,
     RESUME,
     STOP,
+    failed,
     judged_epochs,
+    leave,
     record_of,
     scores_of,
     so_far,
@@ -70,7 +74,9 @@ def course(background, tmp_path_factory) -> Course:
     folder = Folder.at(str(tmp_path_factory.mktemp("sweep")))
     write_judged(background, job, job.sweep, folder / "judged")
     sample = Sample(background, folder / "judged", None)
-    return Course(RAW, job.sweep, {jets_of(job): sample}, folder / "trials", "by these", located)
+    return Course(
+        RAW, job.sweep, {jets_of(job): sample}, folder / "trials", "by these", "budget", located
+    )
 
 
 def located(job: Job) -> Job:
@@ -165,10 +171,7 @@ def test_every_trial_is_recorded_with_all_that_is_known(course, swept):
 
 def test_a_trial_that_was_broken_off_ends_as_if_it_never_was(course, swept, tmp_path):
     whole = swept.progress.records()
-    again = Course(
-        course.raw, course.sweep, course.samples, Folder.at(str(tmp_path)) / "trials",
-        course.judged_by, located,
-    )  # fmt: skip
+    again = replace(course, trials=Folder.at(str(tmp_path)) / "trials")
     broken = Tuner(again, again.trials, ends_after=3)  # in the second trial, at its second epoch
     with pytest.raises(KeyboardInterrupt):
         broken.run()
@@ -200,9 +203,7 @@ class TwoPlaces(LonePlace):
 
 def test_workers_that_are_asked_to_stop_do_and_leave_no_record(course, tmp_path):
     folder = Folder.at(str(tmp_path))
-    trials = Course(
-        course.raw, course.sweep, course.samples, folder, course.judged_by, located
-    )  # fmt: skip
+    trials = replace(course, trials=folder)
     values = {"loss.kind": "mse", "train.learning_rate": 1e-3}
     trial, seen = trials.trial(Ticket(trial="one", number=0), values), []
 
@@ -222,7 +223,9 @@ def test_an_exhausted_budget_leaves_trials_that_more_of_it_goes_on_with(course, 
     def sweep(epochs):
         config = course.sweep.model_copy(update={"epochs": epochs})
         trials = Folder.at(str(tmp_path)) / "trials"
-        return Course(course.raw, config, course.samples, trials, course.judged_by, located)
+        return Course(
+            course.raw, config, course.samples, trials, course.judged_by, "budget", located
+        )
 
     tuner = Tuner(sweep(6), Folder.at(str(tmp_path)) / "trials")
     ticket = "only"
@@ -242,7 +245,9 @@ def test_an_exhausted_budget_leaves_trials_that_more_of_it_goes_on_with(course, 
 def test_another_objective_is_judged_without_training_again(course, swept):
     (record, *_) = swept.progress.records()
     config = course.sweep.model_copy(update={"objective": {"corruption": 2.0}})
-    other = Course(course.raw, config, course.samples, course.trials, "by others", located)
+    other = Course(
+        course.raw, config, course.samples, course.trials, "by others", "budget", located
+    )
     weights = (course.trials / record.trial / "model").read("weights.safetensors")
     trial = other.trial(
         Ticket(trial=record.trial, number=0),
@@ -256,6 +261,54 @@ def test_another_objective_is_judged_without_training_again(course, swept):
     assert again.judged_by == "by others"
     assert (course.trials / record.trial / "model").read("weights.safetensors") == weights
     (course.trials / record.trial).write_json(RECORD, json.loads(record.model_dump_json()))
+
+
+@pytest.mark.parametrize(
+    ("record", "changes", "again"),
+    [
+        ({"status": "done"}, {}, False),
+        ({"status": "done"}, {"judged_by": "others"}, True),
+        ({"status": "stopped", "stopped_by": "none, grace 2, reduction 3"}, {}, False),
+        ({"status": "stopped", "stopped_by": "asha, grace 2, reduction 3"}, {}, True),
+        ({"status": "stopped", "stopped_by": "none, grace 2, reduction 3"},
+         {"judged_by": "others"}, True),
+        ({"status": "failed", "error": TrainingError("nan")}, {}, False),
+        ({"status": "failed", "error": TrainingError("nan")}, {"judged_by": "others"}, False),
+        ({"status": "failed", "error": HuntError("few")}, {}, False),
+        ({"status": "failed", "error": HuntError("few")}, {"judged_by": "others"}, True),
+        ({"status": "failed", "error": StorageError("full")}, {}, True),
+        ({"status": "failed", "error": WorkersLostError("lost")}, {}, True),
+        ({"status": "failed", "error": "its process ended"}, {}, True),
+    ],
+)  # fmt: skip
+def test_what_is_tried_again(course, tmp_path, record, changes, again):
+    trials = replace(course, trials=Folder.at(str(tmp_path)))
+    values = {"loss.kind": "mse", "train.learning_rate": 1e-3}
+    name, error = "mse-0.001", record.pop("error", None)
+    if error is None:
+        left = TrialRecord(
+            trial=name, number=0, values=values, judged_by=course.judged_by, **record
+        )
+    else:
+        left = failed(name, 0, values, error, course.judged_by)
+    leave(trials.trials / name, RECORD, left)
+    trials.trials.write_json("proposed.json", [values])
+    tuner = Tuner(replace(trials, **changes), trials.trials)
+    assert (tuner.progress.next("first") == values) is again
+
+
+def test_a_judgement_that_fails_costs_no_training(course, swept):
+    (record, *_) = swept.progress.records()
+    folder = course.trials / record.trial
+    of = record.trial, record.number, record.values
+    leave(folder, RECORD, failed(*of, HuntError("a cut too hard"), "by others"))
+    trial = course.trial(Ticket(trial=record.trial, number=0), record.values)
+    epochs, value = trial.judge_again(judged_tables(course.sample(trial.job).judged), None)
+    assert (epochs, value) == (4, record.objective.value)
+    again = record_of(folder)
+    assert again is not None
+    assert again.quantities == record.quantities
+    leave(folder, RECORD, record)
 
 
 def test_an_ensemble_of_one_trial_twice_ranks_as_it_does(course, swept):
