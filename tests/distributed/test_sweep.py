@@ -1,16 +1,24 @@
 """A sweep on Ray: what it tries, keeps, goes on from, and leaves for a run."""
 
+import functools
+import os
+import sys
+
 import pyarrow.parquet as pq
 import pytest
+import ray
 
-from raybead.config import parse_job, parse_raw
+from raybead.config import Job, job_of, parse_job, parse_raw
 from raybead.console import Console
+from raybead.distributed.sweep import run_trials
 from raybead.errors import RunError
 from raybead.models import Bundle
 from raybead.overview import show_run
 from raybead.pipeline import execute
 from raybead.storage import Folder, stage_facts
 from raybead.sweep import best_job, sweep
+from raybead.sweeping.course import Course, Sample, jets_of
+from raybead.sweeping.search import proposer_of
 from raybead.sweeping.trial import RECORD, record_of
 from raybead.training import JobTraining, LonePlace
 
@@ -130,6 +138,44 @@ def test_what_is_recorded_is_not_tried_again_and_what_was_lost_is(swept, text, c
 def test_another_sweep_than_the_jobs_is_not_gone_on_with(swept, text):  # noqa: ARG001
     with pytest.raises(RunError, match=r"no sweep of this job there .*job"):
         best_job(parse_raw(text, ["train.epochs=3"]))
+
+
+def located(driver: int, job: Job) -> Job:
+    """The job, in whose trial a process ends or a defect shows."""
+    if os.getpid() != driver and job.train.learning_rate == 2e-3:
+        raise RuntimeError("a defect")
+    if os.getpid() != driver and job.train.learning_rate == 3e-3:
+        os._exit(1)
+    return job
+
+
+def test_processes_that_end_are_told_and_end_nothing(cluster, swept, text, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    changes = [
+        "sweep.over={'train.learning_rate' = {choice = [1e-3, 2e-3, 3e-3]}}", "train.epochs=1",
+        "sweep.evaluation=false",
+    ]  # fmt: skip
+    raw = parse_raw(text, changes)
+    job, folder = job_of(raw), Folder.at(str(tmp_path))
+    assert job.sweep is not None
+    samples = {jets_of(job): Sample(swept / "events" / "background", swept / "judged", None)}
+    here = functools.partial(located, os.getpid())
+    course = Course(raw, job.sweep, samples, folder, "by", "budget", here)
+    found, refused = run_trials(
+        course,
+        lambda known, queued: proposer_of(course.sweep, raw, 0, known, queued),
+        lambda job: f"rate-{job.train.learning_rate:g}",
+        folder,
+        cluster,
+        lambda *_: None,
+    )
+    assert [(r.status, r.lasting) for r in found] == [
+        ("done", False), ("failed", False), ("failed", False),
+    ]  # fmt: skip
+    assert "a defect" in found[1].reason
+    assert "its process ended" in found[2].reason
+    assert not refused
+    assert not (folder / "tune").exists()
 
 
 def test_a_population_changes_its_values_on_the_way(text, tmp_path):
