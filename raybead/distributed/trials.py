@@ -96,6 +96,8 @@ def _together(trial: Trial, ticket: Ticket, course: Course, crew: Crew) -> None:
         trial.folder / RESUME,
         tune.report,
     )
+    if trained_of(trial.folder) is not None:
+        (trial.folder / RESUME).delete()
 
 
 def _team_worker(given: dict[str, Any]) -> dict[str, Any]:

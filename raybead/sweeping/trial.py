@@ -129,7 +129,8 @@ class Trial:
         found = judgement(bundle)
         self._leave_scores(found)
         leave(self.folder, RECORD, record(bundle, found))
-        (self.folder / RESUME).delete()
+        if place.team.size == 1:  # of several, Ray Train isn't done with it yet
+            (self.folder / RESUME).delete()
         on_judged(bundle.summary["epochs"], found.objective.value, training)
 
     def _asked_to_stop(self, place: Place) -> bool:
