@@ -25,7 +25,8 @@ class Progress:
 
     Args:
         course: of the sweep.
-        proposer: of values to be tried.
+        propose: makes what proposes values, of trials that are known and of those to be gone on
+            with.
         identify: the short hash of all that decides what comes of a trial.
         folder: that the spent budget is noted in.
         tick: told of trials that end.
