@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import raybead
 from raybead.config import Job, dump_job
 from raybead.report import numbers
+from raybead.report.template import page_template
 from raybead.storage import Folder
 
 
@@ -40,17 +39,7 @@ def write_emd_report(
     for plot in plots:
         folder.write(f"{plot.name}.png", plot.png)
         folder.write(f"{plot.name}.pdf", plot.pdf)
-    environment = Environment(
-        loader=PackageLoader("raybead", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        base64=lambda content: base64.b64encode(content).decode(), thousands=numbers.thousands
-    )
-    page = environment.get_template("emd.html.j2").render(
+    page = page_template("emd.html.j2", thousands=numbers.thousands).render(
         job=job,
         job_file=dump_job(job),
         agreement=metrics["agreement"],

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 import raybead
 from raybead.config import Job, dump_job
 from raybead.report import numbers, words
 from raybead.report.content import STAGES, Content
+from raybead.report.template import page_template
 from raybead.storage import Folder
 
 if TYPE_CHECKING:
@@ -51,16 +49,8 @@ def write_report(job: Job, run: Folder, folder: Folder) -> bytes:
 
 def render(content: Content, plots: Sequence[Plot]) -> bytes:
     """The page of a run's content and its figures, UTF-8."""
-    # Paths and notes of a job are anyone's text: all of it is escaped, whatever it holds.
-    environment = Environment(
-        loader=PackageLoader("raybead", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        base64=lambda content: base64.b64encode(content).decode(),
+    template = page_template(
+        "page.html.j2",
         p=numbers.p_value,
         bare=lambda relation: relation.removeprefix(f"={numbers.GLUE}"),
         pm=lambda pair: numbers.with_error(*pair),
@@ -70,7 +60,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         thousands=numbers.thousands,
     )
     result = content.result
-    text = environment.get_template("page.html.j2").render(
+    text = template.render(
         job=content.job,
         job_file=dump_job(content.job),
         sources={

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import raybead
 from raybead.config import Job, Sweep, dump_job
@@ -24,6 +22,7 @@ from raybead.report.sweep_words import (
     sentences,
     tried_in_words,
 )
+from raybead.report.template import page_template
 from raybead.storage import Folder
 
 SHOWN = 10
@@ -67,18 +66,10 @@ def write_sweep_report(
     for plot in plots:
         folder.write(f"{plot.name}.png", plot.png)
         folder.write(f"{plot.name}.pdf", plot.pdf)
-    environment = Environment(
-        loader=PackageLoader("raybead", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["base64"] = lambda content: base64.b64encode(content).decode()
     rows = board.to_pylist()
     headers, cells = _table(board, rows, job.sweep)
     level = set(summary["level"] or ())
-    page = environment.get_template("sweep.html.j2").render(
+    page = page_template("sweep.html.j2").render(
         job=job,
         job_file=dump_job(job),
         headline=headline(summary),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from raybead.config import Job
+from raybead.config.dimension import canonical
 from raybead.errors import JobError
 from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
@@ -51,6 +52,7 @@ class Progress:
         self._replays = course.sweep.scheduler != "none"
         self._proposed: dict[str, Values] = {}
         self._named: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self._ended = 0
         space = Space.of(course.sweep, course.raw)
@@ -86,7 +88,7 @@ class Progress:
             values = self._queue.popleft() if self._queue else self.proposer.propose()
             if values is None:
                 return None
-            name = self.identify(course.job(values))
+            name = self._name(values)
             if name in self._proposed:  # other words for the same job
                 self.proposer.tell(values, None)
                 continue
@@ -169,7 +171,7 @@ class Progress:
 
     def _known(self, values: Values) -> TrialRecord | None:
         """The record of a trial that is over, if nothing of it has to be done again."""
-        record = record_of(self.course.trials / self.identify(self.course.job(values)))
+        record = record_of(self.course.trials / self._name(values))
         if record is None:
             return None
         judged = record.judged_by == self.course.judged_by
@@ -181,6 +183,13 @@ class Progress:
             case "done":
                 known = judged
         return record if known else None
+
+    def _name(self, values: Values) -> str:
+        """The trial's, worked out once: all input files are looked at for it."""
+        key = canonical(values)
+        if key not in self._names:
+            self._names[key] = self.identify(self.course.job(values))
+        return self._names[key]
 
     def _so_far(self, name: str) -> TrialRecord | None:
         """What is known of a trial that isn't over, judged as is asked for now."""

@@ -106,12 +106,17 @@ class Trial:
             )
 
         for one in training.epochs(place):
+            fails = False
             if leads and one.epoch + 1 in due and not training.trainer.over:
                 bundle = training.best()
-                found = judgement(bundle)
-                leave(self.folder, SO_FAR, record(bundle, found, "stopped"))
-                on_judged(one.epoch + 1, found.objective.value, training)
-            if place.team.size > 1 and self._asked_to_stop(place):
+                try:
+                    found = judgement(bundle)
+                except RaybeadError as error:
+                    fails = self._leave_failed(error)
+                else:
+                    leave(self.folder, SO_FAR, record(bundle, found, "stopped"))
+                    on_judged(one.epoch + 1, found.objective.value, training)
+            if self._all_stop(place, fails=fails):
                 return
         bundle, metrics = training.finished()
         if not leads:
@@ -126,17 +131,30 @@ class Trial:
         (self.folder / MODEL).write_json(METRICS, metrics)
         self.folder.write(JOB, dump_job(self.job).encode())
         leave(self.folder, TRAINED, record(bundle, None))
-        found = judgement(bundle)
+        try:
+            found = judgement(bundle)
+        except RaybeadError as error:
+            self._leave_failed(error)
+            return
         self._leave_scores(found)
         leave(self.folder, RECORD, record(bundle, found))
         if place.team.size == 1:  # of several, Ray Train isn't done with it yet
             (self.folder / RESUME).delete()
         on_judged(bundle.summary["epochs"], found.objective.value, training)
 
-    def _asked_to_stop(self, place: Place) -> bool:
-        """Whether the first worker has found word of it; all hear the same, and stop together."""
-        asked = place.team.rank == 0 and self.folder.exists(STOP)
-        return bool(place.team.total(torch.tensor([float(asked)])) > 0)
+    def _leave_failed(self, error: RaybeadError) -> bool:
+        """Record that the trial can't be judged."""
+        record = failed(self.trial, self.number, self.values, error, self.judged_by)
+        leave(self.folder, RECORD, record)
+        return True
+
+    def _all_stop(self, place: Place, *, fails: bool) -> bool:
+        """Whether the first worker fails, or has found word to stop. All hear the same and stop
+        together: one that went by itself would leave the others waiting for it."""
+        if place.team.size == 1:
+            return fails
+        stops = fails or (place.team.rank == 0 and self.folder.exists(STOP))
+        return bool(place.team.total(torch.tensor([float(stops)])) > 0)
 
     def judge_again(
         self, judged: Mapping[str, pa.Table], search: pa.Table | None

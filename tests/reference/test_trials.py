@@ -219,6 +219,25 @@ def test_workers_that_are_asked_to_stop_do_and_leave_no_record(course, tmp_path)
     assert (left.status, left.epochs) == ("stopped", 2)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_a_trial_that_cannot_be_judged_stops_and_may_be_judged_otherwise(
+    course, tmp_path, several
+):
+    folder = Folder.at(str(tmp_path))
+    # So few events lie beyond this cut that there is nothing to tell a stability by.
+    raw = {**RAW, "hunt": {**RAW["hunt"], "cuts": [0.999]}}
+    config = course.sweep.model_copy(update={"objective": "stability"})
+    trials = replace(course, raw=raw, sweep=config, trials=folder)
+    trial = trials.trial(Ticket(trial="one", number=0), {"loss.kind": "mse"})
+    place, seen = (TwoPlaces if several else LonePlace)(folder / "state"), []
+    run(trials, trial, lambda *told: seen.append(told), place)
+    record = record_of(trial.folder)
+    assert record is not None
+    assert (record.status, record.judged_by) == ("failed", course.judged_by)
+    assert "cut" in record.reason
+    assert seen == []
+
+
 def test_an_exhausted_budget_leaves_trials_that_more_of_it_goes_on_with(course, tmp_path):
     def sweep(epochs):
         config = course.sweep.model_copy(update={"epochs": epochs})
