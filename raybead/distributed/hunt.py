@@ -11,7 +11,6 @@ import pyarrow as pa
 import ray
 
 from raybead.config import Hunt
-from raybead.config.scored import SCORED
 from raybead.distributed.stream import Tick, result_of, told
 from raybead.events import read_parquet, table_bytes
 from raybead.hunt import (
@@ -29,6 +28,7 @@ from raybead.hunt import (
     trials_of,
     until,
 )
+from raybead.observables.controls import SCORED
 from raybead.storage import Folder
 
 RESULT = "result.json"

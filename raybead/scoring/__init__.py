@@ -1,6 +1,6 @@
 """From loss to score: complexity removal, combination of jets, controls beside it."""
 
-from raybead.config.scored import CONTROLS, SCORED, Scored
+from raybead.observables.controls import CONTROLS, SCORED, Scored
 from raybead.scoring.calibration import CALIBRATION, Calibration
 from raybead.scoring.calibrations import ENSEMBLE, Calibrations
 from raybead.scoring.combine import combine

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from raybead.config import FLOW_LIKELIHOOD, Combination, Score
-from raybead.config.scored import CONTROLS, SCORE, SCORED
 from raybead.errors import RunError
+from raybead.observables.controls import CONTROLS, SCORE, SCORED
 from raybead.scoring.combine import combine
 from raybead.scoring.complexity import Complexity
 from raybead.scoring.items import ItemScore

@@ -9,8 +9,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from raybead.config import Score
-from raybead.config.scored import SCORE
 from raybead.errors import RunError
+from raybead.observables.controls import SCORE
 from raybead.scoring.calibration import Calibration, read_fitted
 from raybead.scoring.ensemble import Ensemble
 from raybead.storage import Folder, Role

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from raybead.config import Hunt, Sweep
-from raybead.config.scored import SCORE
 from raybead.config.sweep import VALIDATION_LOSS
+from raybead.observables.controls import SCORE
 from raybead.scoring import Calibration
 from raybead.scoring.ensemble import Ensemble
 from raybead.storage import Folder
