@@ -48,6 +48,7 @@ from raybead.config.model import (
 )
 from raybead.config.model_presets import MODEL_PRESETS
 from raybead.config.raw import load_raw, parse_raw
+from raybead.config.resources import Ask, GpuAsk, Resources
 from raybead.config.score import (
     FLOW_LIKELIHOOD,
     LOSS,
@@ -91,6 +92,7 @@ __all__ = [
     "NAMES",
     "ZENODO_API",
     "Anneal",
+    "Ask",
     "AnyFlow",
     "Autoencoder",
     "AutoregressiveFlow",
@@ -117,6 +119,7 @@ __all__ = [
     "FileSource",
     "FlowKlLoss",
     "Fusion",
+    "GpuAsk",
     "Graph",
     "Hunt",
     "JetBottleneckModel",
@@ -141,6 +144,7 @@ __all__ = [
     "PythiaSource",
     "Reach",
     "Resonance",
+    "Resources",
     "RootSource",
     "ScalingKind",
     "ScheduledAnnealing",

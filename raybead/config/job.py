@@ -19,6 +19,7 @@ from raybead.config.jets import Jets, Prepare
 from raybead.config.loss import Losses, MseLoss, refuse_misfit
 from raybead.config.model import JetBottleneckModel, Model
 from raybead.config.raw import load_raw, parse_raw
+from raybead.config.resources import Resources
 from raybead.config.score import Score, refuse_unknown_quantities
 from raybead.config.section import Section
 from raybead.config.sweep import Sweep
@@ -46,6 +47,7 @@ class Job(Section):
     calibrate: Calibrate = Calibrate()
     reach: Reach = Reach()
     emd: Emd = Emd()
+    resources: Resources = Resources()
     sweep: Sweep | None = None
 
     @model_validator(mode="after")

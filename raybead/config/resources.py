@@ -1,0 +1,47 @@
+"""``[resources]``: what each stage's processes ask a cluster for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ByteSize, Field, NonNegativeFloat, PositiveFloat
+
+from raybead.config.section import Section
+
+Custom = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:/-]*$")], PositiveFloat]
+
+
+class Ask(Section):
+    """What one process asks for. Ray counts it, and an autoscaler brings nodes that have it."""
+
+    cpus: NonNegativeFloat | None = None
+    """As the stage does by itself, if not given."""
+    memory: ByteSize | None = None
+    """Of a process, such as "4GB"; not asked for if not given. Ray doesn't hold a process to it,
+    but starts no more of them on a node than it has memory for."""
+    custom: Custom = {}
+    """Resources that some nodes were given by name, such as ``{ spot = 0.01 }``."""
+
+
+class GpuAsk(Ask):
+    """What one process asks for that may have a GPU."""
+
+    gpus: PositiveFloat | None = None
+    """Where the stage runs on GPUs: of each process; one if not given, or a share of one."""
+
+
+class Resources(Section):
+    """By stage. Nothing is held longer than its stage takes, and none of it changes a result."""
+
+    driver: Ask = Ask(cpus=0)
+    """The process that leads the whole job, where ``raybead submit`` starts it. It does next to
+    nothing itself; without a CPU it stays on the head, which isn't taken away."""
+    prepare: Ask = Ask()
+    """A task; 1 CPU by itself. Exact distances of ``train-emd`` ask for the same."""
+    train: GpuAsk = GpuAsk()
+    """A worker of ``train``, ``train-emd`` and of a sweep's trials. By itself its share of the
+    CPUs that are there, or one beside a GPU."""
+    score: GpuAsk = GpuAsk()
+    """An actor that holds the model; by itself half a CPU, and where it runs on a GPU that too."""
+    hunt: Ask = Ask()
+    """A task of ``hunt``, ``calibrate`` and ``reach``; 1 CPU by itself."""
