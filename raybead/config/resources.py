@@ -19,7 +19,7 @@ class Ask(Section):
     memory: ByteSize | None = None
     """Of a process, such as "4GB"; not asked for if not given. Ray doesn't hold a process to it,
     but starts no more of them on a node than it has memory for."""
-    custom: Custom = {}
+    custom: Custom = Field(default_factory=dict)
     """Resources that some nodes were given by name, such as ``{ spot = 0.01 }``."""
 
 
