@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from raybead.config.secrets import refuse_secrets
 from raybead.errors import JobError
 
 _ARRAYS = ("loss", "train.anneal")
@@ -37,6 +38,7 @@ def parse_raw(text: str, overrides: Sequence[str] = (), *, origin: str = "job") 
         raise JobError(f"{origin}: not TOML: {error}") from None
     for override in overrides:
         _override(raw, override)
+    refuse_secrets(raw, origin=origin)
     return raw
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import torch
 from ray import tune
 
 from raybead.config import Job
@@ -39,6 +38,7 @@ from raybead.training import (
     Trainer,
     prepare_gpu,
     state_bytes,
+    state_of,
 )
 
 VALUES = "values.json"
@@ -146,7 +146,8 @@ class _TunePlace(LonePlace):
             super().take_up(trainer)
             return
         with checkpoint.as_directory() as folder:
-            state = torch.load(Path(folder) / STATE, map_location="cpu")
+            path = Path(folder) / STATE
+            state = state_of(path.read_bytes(), str(path))
             values = json.loads((Path(folder) / VALUES).read_text())
         # With the same values it is its own, which was only put aside for a while.
         if values == json.loads(json.dumps(self._values)):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,14 @@ from torch import nn
 from raybead.config import Train, smallest_batch
 from raybead.distributed.board import watched
 from raybead.distributed.session import Cluster
-from raybead.errors import TrainingError, WorkersLostError
+from raybead.errors import StorageError, TrainingError, WorkersLostError
 from raybead.storage import Folder
-from raybead.training import STATE, Team, Trainer, state_bytes
+from raybead.training import STATE, Team, Trainer, state_bytes, state_of
+
+RUN = "train"
+"""Name of a Ray Train run, and of its folder."""
+SNAPSHOT = "checkpoint_manager_snapshot.json"
+"""What Ray Train writes there of its checkpoints."""
 
 Epochs = Callable[[dict[str, Any]], None]
 """Called with the notes that workers post."""
@@ -97,6 +103,7 @@ def train_together(
         TrainingError: a fault, or workers that are lost too often.
     """
     resume.make()
+    refuse_outside(resume / RUN)
     filesystem, path = (None, resume.uri) if resume.is_local else resume.arrow()
     shares = 0 < crew.gpus < 1
     with watched(on_note) as board:
@@ -112,7 +119,7 @@ def train_together(
                 | ({"GPU": crew.gpus} if crew.gpus else {}),
             ),
             run_config=RunConfig(
-                name="train",
+                name=RUN,
                 storage_path=path,
                 storage_filesystem=filesystem,
                 failure_config=FailureConfig(
@@ -133,6 +140,32 @@ def train_together(
     if "fault" in outcome:
         raise TrainingError(outcome["fault"])
     return outcome
+
+
+def refuse_outside(run: Folder) -> None:
+    """Refuse to go on from checkpoints that lie outside of their run's folder.
+
+    Ray Train takes their names as it finds them, and also deletes those it has no more use for.
+
+    Raises:
+        StorageError: which name.
+    """
+    for name in _checkpoints(run.read_json(SNAPSHOT)) if run.exists(SNAPSHOT) else ():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise StorageError(f"{run}/{SNAPSHOT}: {name!r} is no name of a checkpoint")
+
+
+def _checkpoints(snapshot: Any) -> Iterator[str]:
+    match snapshot:
+        case dict():
+            for key, value in snapshot.items():
+                if "checkpoint_dir_name" in key:
+                    yield from [value] if isinstance(value, str) else map(str, value or ())
+                else:
+                    yield from _checkpoints(value)
+        case list():
+            for value in snapshot:
+                yield from _checkpoints(value)
 
 
 def _reason(error: BaseException) -> str:
@@ -174,7 +207,8 @@ class RayPlace:
         checkpoint = ray.train.get_checkpoint()
         if checkpoint is not None:
             with checkpoint.as_directory() as folder:
-                trainer.restore(torch.load(Path(folder) / STATE, map_location="cpu"))
+                path = Path(folder) / STATE
+                trainer.restore(state_of(path.read_bytes(), str(path)))
 
     def leave_state(self, trainer: Trainer) -> None:
         """All workers report, the first brings the state."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from raybead.errors import StorageError
 from raybead.events.jets import Constituents, JetEvents
+from raybead.events.pickled import pickled_columns
 from raybead.storage import Folder
 
 COUNTS = b"raybead.counts"
@@ -177,9 +178,12 @@ def read_parquet(content: bytes, origin: str, columns: list[str] | None = None) 
         StorageError: the bytes aren't a whole Parquet file.
     """
     try:
-        return pq.read_table(pa.BufferReader(content), columns=columns)
+        table = pq.read_table(pa.BufferReader(content), columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise StorageError(f"{origin}: not a whole Parquet file: {error}") from None
+    if pickled := pickled_columns(table.schema):
+        raise StorageError(f"{origin}: column {pickled[0]} holds pickled objects; not read")
+    return table
 
 
 def row_count(folder: Folder, name: str) -> int:

@@ -4,7 +4,7 @@ from raybead.training.determinism import prepare_gpu
 from raybead.training.job import JobTraining, learned_distance, load_jets
 from raybead.training.kept import keep, kept_epochs, kept_name
 from raybead.training.loop import Trainer
-from raybead.training.place import STATE, LonePlace, Place, state_bytes
+from raybead.training.place import STATE, LonePlace, Place, state_bytes, state_of
 from raybead.training.progress import EpochRecord
 from raybead.training.reconstruction import reconstruction_histograms
 from raybead.training.split import Split, batches, split_by_event, taken
@@ -32,5 +32,6 @@ __all__ = [
     "split_by_event",
     "start_bundle",
     "state_bytes",
+    "state_of",
     "taken",
 ]

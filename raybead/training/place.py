@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+from raybead.errors import StorageError
 from raybead.storage import Folder
 from raybead.training.loop import Trainer
 from raybead.training.team import Alone, Team
@@ -47,7 +49,7 @@ class LonePlace:
 
     def take_up(self, trainer: Trainer) -> None:
         if self._folder.exists(STATE):
-            trainer.restore(torch.load(io.BytesIO(self._folder.read(STATE)), map_location="cpu"))
+            trainer.restore(state_of(self._folder.read(STATE), f"{self._folder}/{STATE}"))
 
     def leave_state(self, trainer: Trainer) -> None:
         self._folder.write(STATE, state_bytes(trainer))
@@ -58,3 +60,18 @@ def state_bytes(trainer: Any) -> bytes:
     sink = io.BytesIO()
     torch.save(trainer.state(), sink)
     return sink.getvalue()
+
+
+def state_of(content: bytes, origin: str) -> Any:
+    """The state that :func:`state_bytes` wrote; reading it runs no code.
+
+    Raises:
+        StorageError: the content is anything else.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is refused a line on
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001  whatever another file makes of torch's reader
+        raise StorageError(
+            f"{origin}: not the state of a training; remove it to begin anew"
+        ) from None

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from raybead.config import ParquetSource
 from raybead.errors import DamagedError, InputError
 from raybead.events.particles import Particles
+from raybead.events.pickled import pickled_columns
 from raybead.events.sources.columns import COMPONENTS, MEV, check_shapes, mapped, particles_of
 from raybead.events.sources.ragged import (
     Ragged,
@@ -227,6 +228,8 @@ def _open(uri: str) -> Iterator[pq.ParquetFile]:
             magic = stream.read(4) == b"PAR1"
             reason = f"truncated or damaged Parquet: {_line(error)}" if magic else "not Parquet"
             raise InputError(f"{uri}: {reason}") from None
+        if pickled := pickled_columns(file.schema_arrow):
+            raise InputError(f"{uri}: column {pickled[0]} holds pickled objects; not read")
         with file:
             yield file
 

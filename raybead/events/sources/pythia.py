@@ -15,6 +15,7 @@ from raybead.config import PythiaSource
 from raybead.errors import InputError
 from raybead.events.clustering import leading_pt_eta
 from raybead.events.particles import Particles, offsets_of, wrap_phi
+from raybead.events.sources.pythia_settings import refuse_reaching_out
 from raybead.events.span import Span, even_spans
 
 MAX_ETA = 2.5
@@ -138,9 +139,10 @@ def _batches(config: PythiaSource, signal: bool, seed: int) -> Iterator[Any]:
         f"Random:seed = {seed}",
         f"Beams:eCM = {config.beam_energy}",
         *(_resonance_settings(config) if signal else _qcd_settings(config)),
-        *config.settings,
     ]
-    for line in lines:
+    for line in config.settings:
+        refuse_reaching_out(pythia, line)
+    for line in (*lines, *config.settings):
         if not pythia.readString(line):
             raise InputError(f"Pythia refuses the setting {line!r}")
     _refuse_crash(pythia)

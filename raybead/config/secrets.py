@@ -1,0 +1,65 @@
+"""Keeps credentials out of job files, which are copied into every run and shown in its report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from raybead.errors import JobError
+
+SECRET_WORDS = {"auth", "key", "passwd", "password", "pwd", "secret", "sig", "token"}
+SECRET_PARTS = ("accesskey", "apikey", "credential", "secret", "signature", "token")
+"""Names of an address's parameters, word by word or anywhere in them, that let in whoever reads
+them: signed addresses of stores have ``X-Amz-Signature``, ``GoogleAccessId``, ``sig``."""
+
+
+def refuse_secrets(raw: Any, *, origin: str) -> None:
+    """Refuse a job that holds credentials in one of its addresses.
+
+    Args:
+        raw: the job as it is written.
+        origin: of the job, for errors.
+
+    Raises:
+        JobError: under which key; never with the credential itself.
+    """
+    for key, text in _texts(raw, ""):
+        why = _secret_in(text)
+        if why is not None:
+            raise JobError(
+                f"{origin}: {key} has {why}; a job file is copied into its run, where all can"
+                " read it: give credentials to the process, by its environment or its node's role"
+            )
+
+
+def _secret_in(text: str) -> str | None:
+    """What of an address is secret, in words."""
+    # Chained addresses, such as simplecache::https://..., hold several.
+    for address in text.split("::"):
+        if "://" not in address:
+            continue
+        try:
+            parts = urlsplit(address)
+        except ValueError:  # no address, which whoever opens it will say
+            continue
+        if parts.password is not None:
+            return "a password in its address"
+        for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+            words = set(re.split(r"[-_.]", name.lower()))
+            if words & SECRET_WORDS or any(part in name.lower() for part in SECRET_PARTS):
+                return f"a credential in its address, {name}"
+    return None
+
+
+def _texts(raw: Any, key: str) -> Iterator[tuple[str, str]]:
+    match raw:
+        case str():
+            yield key, raw
+        case dict():
+            for name, value in raw.items():
+                yield from _texts(value, f"{key}.{name}" if key else str(name))
+        case list() | tuple():
+            for place, value in enumerate(raw):
+                yield from _texts(value, f"{key}.{place}")
