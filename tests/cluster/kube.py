@@ -97,7 +97,7 @@ def _values(value: Any, path: str = "") -> Iterator[str]:
             for key, item in value.items():
                 if key in ENUMS and isinstance(item, str) and item not in ENUMS[key]:
                     yield f"{path}.{key}: {item!r} is none of {sorted(ENUMS[key])}"
-                if key in ("requests", "limits"):
+                if key in ("requests", "limits") and isinstance(item, dict):
                     for name, amount in item.items():
                         if not QUANTITY.fullmatch(str(amount)):
                             yield f"{path}.{key}.{name}: {amount!r} is no quantity"
@@ -106,7 +106,9 @@ def _values(value: Any, path: str = "") -> Iterator[str]:
 
 def quantity(text: str | int) -> float:
     """In units: CPUs, bytes, GPUs."""
-    number, suffix = QUANTITY.fullmatch(str(text)).groups()
+    if (found := QUANTITY.fullmatch(str(text))) is None:
+        raise ValueError(f"{text!r} is no quantity")
+    number, suffix = found.groups()
     return float(number) * SCALE[suffix]
 
 

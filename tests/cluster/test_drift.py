@@ -163,7 +163,7 @@ def test_the_readmes_job_uses_the_gpus_there_are():
 
 def plain(requirements):
     """Names of packages, without versions and extras."""
-    return {re.match(r"[\w.-]+", line)[0].lower().replace("_", "-") for line in requirements}
+    return {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in requirements}
 
 
 def test_what_is_imported_is_in_the_image():

@@ -6,6 +6,7 @@ import operator
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import kube
 import launcher
@@ -48,7 +49,7 @@ def one(path):
 def changed(document, path, value):
     document = copy.deepcopy(document)
     *way, last = path
-    inside = functools.reduce(operator.getitem, way, document)
+    inside: Any = functools.reduce(operator.getitem, way, document)
     if value is GONE:
         del inside[last]
     else:

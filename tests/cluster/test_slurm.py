@@ -156,9 +156,9 @@ def test_the_time_limit_puts_it_back_in_line(slurm, before, requeued):
     program("python", PYTHON)
     program("raybead", WAITS)
     job = start(environment | {"SLURM_RESTART_COUNT": before}, "mine.toml")
-    for line in job.stdout:
-        if line == "working\n":
-            break
+    assert job.stdout is not None
+    while (line := job.stdout.readline()) != "working\n":
+        assert line, "ended before it worked"
     (token,) = (folder / ".raybead").glob("slurm-4711.*/token")
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text()) == 64
