@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families manifests clean
 
 setup: $(READY)
 
@@ -54,6 +54,10 @@ enrichment: $(READY)
 
 families: $(READY)
 	$(BIN)/python tests/benchmarks/families.py
+
+# What stands in cluster/, file by file, and what says that it is valid.
+manifests: $(READY)
+	$(BIN)/python tests/cluster/validate.py
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py
