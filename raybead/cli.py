@@ -25,8 +25,10 @@ from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels, download_files, show_files
 from raybead.inspection import inspect
+from raybead.options import Address, Cpus, FromSweep, JobFile, Overwrite, Set
 from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
+from raybead.remote import follow, pack, stop, submit
 from raybead.storage import Folder
 
 app = App(
@@ -34,22 +36,6 @@ app = App(
     help="Anomaly detection for collider physics, from raw files to a significance.",
     version=raybead.__version__,
 )
-
-JobFile = Annotated[Path, Parameter(help="Job file (TOML).")]
-Set = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--set", help="section.key=value, instead of what the job file says.", negative=()
-    ),
-]
-Address = Annotated[
-    str | None, Parameter(help="Ray cluster to join; RAY_ADDRESS, or this machine, if not given.")
-]
-Cpus = Annotated[int | None, Parameter(help="CPUs of a Ray that is started on this machine.")]
-Overwrite = Annotated[
-    bool, Parameter(help="Replace a run of other data in the same place.", negative=())
-]
-FromSweep = Annotated[bool, Parameter(help="With what the job's sweep found best.", negative=())]
 
 
 def _verb(verb: Verb, says: str) -> Callable[..., None]:
@@ -107,6 +93,11 @@ def sweep(
     raw = load_raw(job, set_)
     run = run_sweep(raw, console, address=address, num_cpus=cpus, overwrite=overwrite)
     show_run(run, console)
+
+
+for verb in (submit, follow, stop):
+    app.command(verb)
+app.command(pack, show=False)
 
 
 @app.command

@@ -59,13 +59,20 @@ class Folder:
         names = (str(entry).rstrip("/").rpartition("/")[2] for entry in found)
         return sorted(name for name in names if name.endswith(ending))
 
-    def size(self) -> int:
-        """Bytes of all files below the folder."""
+    def files(self) -> dict[str, int]:
+        """Bytes of all files below the folder, by their names from here."""
         fs, path = self._open()
         with _telling(self.uri):
             # One listing: asking for each file would be a request each.
             found: Any = fs.find(path, detail=True)
-            return sum(int(facts["size"] or 0) for facts in found.values())
+        return {
+            str(file).removeprefix(path).lstrip("/"): int(facts["size"] or 0)
+            for file, facts in found.items()
+        }
+
+    def size(self) -> int:
+        """Bytes of all files below the folder."""
+        return sum(self.files().values())
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -147,11 +154,7 @@ class Folder:
 
     def copy_to(self, target: Folder) -> None:
         """Copy all files of this folder into ``target``, each whole, under the same names."""
-        fs, path = self._open()
-        with _telling(self.uri):
-            files = [str(file) for file in fs.find(path)]
-        for file in files:
-            name = file.removeprefix(path).lstrip("/")
+        for name in self.files():
             target.write(name, self.read(name))
 
     def move_to(self, target: Folder) -> None:
