@@ -142,7 +142,11 @@ def awaited(wanted: Wanted, n: int, what: str, tick: Tick) -> Iterator[Cluster]:
                     continue
                 if time.monotonic() - told >= SAY_EVERY:
                     told = time.monotonic()
-                    tick(0, 0, f"waiting for {_counted(n, what, wanted)}; there are {now.has()}")
+                    tick(
+                        0,
+                        0,
+                        f"waiting for {_counted(n, what, wanted)}; the cluster has {now.has()}",
+                    )
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -45,7 +45,7 @@ def test_nodes_come_for_a_stage_and_go_when_it_is_done(job_text, tmp_path, capsy
     assert there.most("trainer", began["train"], began["score"]) == 1
     assert gone
     lines = "\n".join(line for _, line in said)
-    assert "train: waiting for a node with 1 trainer; there" in lines
+    assert "train: waiting for a node with 1 trainer; the cluster" in lines
 
     runs = [Folder.at(str(output / "grown")) for output in (plain, grown)]
     for folder in ("events/background", "events/search"):
