@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families autoscaling clean
 
 setup: $(READY)
 
@@ -54,6 +54,10 @@ enrichment: $(READY)
 
 families: $(READY)
 	$(BIN)/python tests/benchmarks/families.py
+
+# A cluster that grows and shrinks, simulated on this machine: prints what came and went, and when.
+autoscaling: $(READY)
+	$(BIN)/python -m pytest -s tests/distributed/test_autoscaling.py
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py

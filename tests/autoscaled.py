@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 HEAD = "ray.head.default"
+MARK = "is-"
+"""With its kind's name, a resource that tells a node's kind."""
 EMPTY = ("auth", "docker", "file_mounts")
 NONE = (
     "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
@@ -152,7 +154,7 @@ def _launcher(kinds: Mapping[str, Kind], idle_seconds: float, address: str) -> d
         "available_node_types": {
             name: {
                 # Each node takes its store's memory when it starts.
-                "resources": {"object_store_memory": 2e8, **kind.resources},
+                "resources": {"object_store_memory": 2e8, **kind.resources, MARK + name: 1},
                 "node_config": {},
                 "min_workers": 0,
                 "max_workers": kind.most,
@@ -248,9 +250,10 @@ def _look(address: str) -> None:
                 state = reply.cluster_resource_state
                 nodes: dict[str, int] = {}
                 for node in state.node_states:
-                    kind = node.labels.get("ray.io/node-group", "")
-                    if node.status != NodeStatus.DEAD and kind:
-                        nodes[kind] = nodes.get(kind, 0) + 1
+                    for name in node.total_resources if node.status != NodeStatus.DEAD else ():
+                        if name.startswith(MARK):
+                            kind = name.removeprefix(MARK)
+                            nodes[kind] = nodes.get(kind, 0) + 1
                 waiting: dict[str, int] = {}
                 for one in state.pending_resource_requests:
                     _count(waiting, one.request.resources_bundle, one.count)

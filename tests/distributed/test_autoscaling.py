@@ -23,18 +23,17 @@ THERE = "\n[resources.train]\ncpus = 0\ncustom = { trainer = 1 }\n"
 
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("cluster")
-def test_nodes_come_for_a_stage_and_go_when_it_is_done(job_text, tmp_path, capsys):
+def test_nodes_come_for_a_stage_and_go_when_it_is_done(job_text, tmp_path):
     plain, grown = tmp_path / "plain", tmp_path / "grown"
     job = tmp_path / "job.toml"
     job.write_text(job_text + THERE)
     settings = [argument for setting in SMALL for argument in ("--set", setting)]
     with growing(KINDS, idle_seconds=6) as there:
-        said = run_on(there, "run", str(job), *settings, "--set", f"output={grown}")
+        said = run_on(there, "hunt", str(job), *settings, "--set", f"output={grown}")
         gone = there.awaited_empty(60)
     here = [*SMALL, f"output={plain}", "resources.train.cpus=1"]
-    execute(parse_job(job_text, here), "run", Console(quiet=True))
-    with capsys.disabled():
-        print("\n" + story(there, said))
+    execute(parse_job(job_text, here), "hunt", Console(quiet=True))
+    print(story(there, said))
 
     began = {line.removesuffix(" ..."): at for at, line in said if line.endswith(" ...")}
     preparing = said[0][0], began["train"]
