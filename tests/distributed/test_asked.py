@@ -36,7 +36,7 @@ def test_asks_are_met_and_change_nothing(finished, copied, there, job_text):
 )
 def test_what_no_node_has_ends_in_one_line(copied, there, job_text, stage, ask, says):
     (copied / stage).delete()
-    with pytest.raises(ResourcesError, match="resources.") as caught:
+    with pytest.raises(ResourcesError, match=r"resources\.") as caught:
         execute(parse_job(job_text, [there, f"resources.{ask}"]), "hunt", Console(quiet=True))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
