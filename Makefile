@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families manifests clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families manifests autoscaling clean
 
 setup: $(READY)
 
@@ -58,6 +58,10 @@ families: $(READY)
 # What stands in cluster/, file by file, and what says that it is valid.
 manifests: $(READY)
 	$(BIN)/python tests/cluster/validate.py
+
+# A cluster that grows and shrinks, simulated on this machine: prints what came and went, and when.
+autoscaling: $(READY)
+	$(BIN)/python -m pytest -s tests/distributed/test_autoscaling.py
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py

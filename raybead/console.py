@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 Tick = Callable[[int, int, str], None]
+"""Called with pieces done, pieces in all, and a remark; of none in all, the remark is a note."""
 
 LOG_EVERY = 10.0
 """Seconds between plain lines of one stage."""
@@ -68,6 +69,9 @@ class Console:
             task = progress.add_task(title, total=None, remark="")
 
             def tick(done: int, total: int, remark: str) -> None:
+                if total == 0:
+                    progress.update(task, remark=remark)
+                    return
                 progress.update(task, completed=done, total=total, remark=remark)
 
             yield tick
@@ -79,7 +83,9 @@ class Console:
         def tick(done: int, total: int, remark: str) -> None:
             nonlocal last
             now = time.monotonic()
-            if done and (done == total or now - last >= LOG_EVERY):
+            if total == 0:
+                self.say(f"{title}: {remark}")
+            elif done and (done == total or now - last >= LOG_EVERY):
                 last = now
                 self.say(f"{title}: {done}/{total} {remark}, {now - started:.0f} s")
 

@@ -39,6 +39,10 @@ class RunError(RaybeadError):
     """A run folder isn't in the state that a verb needs."""
 
 
+class ResourcesError(RunError):
+    """Processes ask for what no node of the cluster has, nor may have."""
+
+
 class TrainingError(RaybeadError):
     """Training can't go on: non-finite loss, workers that don't fit the cluster."""
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from raybead.config import FileSource, Job, dump_job, parse_job
 from raybead.console import Console, Tick
-from raybead.distributed.session import Cluster, session
+from raybead.distributed.cluster import Cluster, cluster_now
+from raybead.distributed.session import session
 from raybead.errors import RunError
 from raybead.events import EventSample, Piece, table_bytes
 from raybead.report import write_emd_report, write_report
@@ -103,9 +104,10 @@ def execute(
         stage.mark()
     told = "figures" in STEPS[verb]
     if any(stage.why_stale() is not None for _, stage, _ in steps):
-        with session(address, num_cpus) as cluster:
+        with session(address, num_cpus):
             for title, stage, work in steps:
-                _do(title, stage, lambda tick, work=work: work(cluster, tick), console)
+                # What the cluster had at the last stage may be gone, or be more by now.
+                _do(title, stage, lambda tick, work=work: work(cluster_now(), tick), console)
     elif not told or stages.report().why_stale() is None:
         console.say(f"{run}: all is current")
         return run
@@ -156,7 +158,7 @@ def _steps(
         ("hunt", stages.hunt, lambda _, tick: _hunt(job, stages, tick)),
         ("calibrate", stages.calibration, lambda _, tick: _calibrate(job, stages, tick)),
         ("reach", stages.reach, lambda _, tick: _reach(job, stages, tick)),
-        ("train-emd", stages.emd, lambda cluster, tick: _emd(job, stages, cluster, tick)),
+        ("train-emd", stages.emd, lambda _, tick: _emd(job, stages, tick)),
     ]
 
 
@@ -170,7 +172,7 @@ def _prepare(
 ) -> Mapping[str, Any]:
     from raybead.distributed.prepare import prepare  # after the session has set Ray up
 
-    prepared = prepare(pieces, job.jets, job.prepare, stage.beside, tick)
+    prepared = prepare(pieces, job.jets, job.prepare, stage.beside, tick, job.resources.prepare)
     for fault in prepared.faults:
         console.say(f"prepare {role}: left out: {fault}")
     return {**prepared.as_dict(), "bytes": stage.beside.size()}
@@ -184,7 +186,7 @@ def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
     located = with_networks(job)
     kept = stage.beside / KEPT
     events = stages.background.folder
-    bundle, metrics = train(located, events, resume, kept, cluster, _told(tick))
+    bundle, metrics = train(located, events, resume, kept, cluster, _told(tick), tick)
     resume.delete()
     bundle.save(stage.beside)
     stage.beside.write_json(METRICS, metrics)
@@ -223,7 +225,7 @@ def _hunt(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     for path in job.hunt.runs:
         run = other_run(path)
         runs[_name_of(run, runs)] = run / "scores"
-    result = hunt(runs, job.hunt, job.seed, stages.hunt.beside, tick)
+    result = hunt(runs, job.hunt, job.seed, stages.hunt.beside, tick, job.resources.hunt)
     return {"conclusion": result["conclusion"], "refused": result["refused"]}
 
 
@@ -239,7 +241,13 @@ def _calibrate(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     from raybead.distributed.studies import calibrate
 
     found = calibrate(
-        stages.scores.folder, job.hunt, job.calibrate, job.seed, stages.calibration.beside, tick
+        stages.scores.folder,
+        job.hunt,
+        job.calibrate,
+        job.seed,
+        stages.calibration.beside,
+        tick,
+        job.resources.hunt,
     )
     return {"summary": found["summary"], "sets": found["sets"], "events": found["events"]}
 
@@ -259,14 +267,18 @@ def _report(job: Job, stage: Stage, tick: Tick) -> Mapping[str, Any]:
     return {"page": f"{run}/{PAGE}"}
 
 
-def _emd(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
+def _emd(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     from raybead.distributed.emd import train_emd
     from raybead.distributed.emd_targets import emd_targets
 
     beside = stages.emd.beside
     targets, resume = beside / "targets", beside / "resume"
-    emd_targets(stages.background.folder, job.emd, job.seed, targets, tick)
-    bundle, metrics, held_out = train_emd(job.emd, job.seed, targets, resume, cluster, _told(tick))
+    asks = job.resources
+    events = stages.background.folder
+    emd_targets(events, job.emd, job.seed, targets, tick, asks.prepare)
+    bundle, metrics, held_out = train_emd(
+        job.emd, job.seed, targets, resume, cluster_now(), _told(tick), tick, asks.train
+    )
     for folder in (targets, resume):
         folder.delete()
     bundle.save(beside)

@@ -12,6 +12,7 @@ from raybead.config import Job, Sweep, job_of, parse_job
 from raybead.config.sweep import BY_TRUTH
 from raybead.config.swept_keys import SWEPT_SECTIONS
 from raybead.console import Console
+from raybead.distributed.cluster import cluster_now
 from raybead.distributed.session import session
 from raybead.errors import JobError, RunError, TrainingError
 from raybead.events import read_parquet, table_bytes
@@ -70,7 +71,7 @@ def sweep(
     job, config = _asked(raw)
     refuse_unknown_keys(config, raw)
     run, jobs = run_folder(job), _prepared(raw, job, config)
-    with session(address, num_cpus) as cluster:
+    with session(address, num_cpus):
         for one in jobs.values():
             execute(one, "prepare", console, overwrite=overwrite)
             _judge(one, config, console)
@@ -97,7 +98,7 @@ def sweep(
                     lambda known, queued: proposer_of(config, raw, job.seed, known, queued),
                     _identity,
                     run / TRIALS,
-                    cluster,
+                    cluster_now(),
                     tick,
                 )
             told = _conclude(raw, job, config, records, refused, stage)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ByteSize, Field, NonNegativeFloat, PositiveFloat
+from pydantic import ByteSize, Field, NonNegativeFloat, PositiveFloat, field_validator
 
 from raybead.config.section import Section
 
 Custom = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.:/-]*$")], PositiveFloat]
+_RAYS_OWN = ("CPU", "GPU", "memory", "object_store_memory")
 
 
 class Ask(Section):
@@ -22,12 +23,27 @@ class Ask(Section):
     custom: Custom = Field(default_factory=dict)
     """Resources that some nodes were given by name, such as ``{ spot = 0.01 }``."""
 
+    @field_validator("custom")
+    @classmethod
+    def _not_rays_own(cls, custom: dict[str, float]) -> dict[str, float]:
+        for name in custom:
+            if name in _RAYS_OWN:
+                raise ValueError(f"{name} is Ray's own; say it as cpus, gpus or memory")
+        return custom
+
 
 class GpuAsk(Ask):
     """What one process asks for that may have a GPU."""
 
     gpus: PositiveFloat | None = None
     """Where the stage runs on GPUs: of each process; one if not given, or a share of one."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_or_a_share(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and not gpus.is_integer():
+            raise ValueError(f"{gpus:g}: a share of one GPU, or a whole number of them")
+        return gpus
 
 
 class Resources(Section):

@@ -82,10 +82,11 @@ class Sweep(Section):
     """Of all trials together, likewise."""
     workers: PositiveInt = 1
     """Of each trial."""
-    cpus: PositiveFloat = 1.0
-    """Of each worker."""
+    cpus: PositiveFloat | None = None
+    """Of each worker; as ``[resources.train]`` says, else 1, if not given."""
     gpus: NonNegativeFloat | Literal["auto"] = "auto"
-    """Of each worker; a share lets trials have one together. auto: one where there are GPUs."""
+    """Of each worker; a share lets trials have one together. auto: where there are GPUs, as
+    ``[resources.train]`` says, else one."""
     concurrent: PositiveInt | Literal["auto"] = "auto"
     """Trials at a time; auto: as many as fit when the sweep begins, so that a cluster that grows
     is asked for more by a number."""

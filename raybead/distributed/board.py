@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 Board = Any
 """Handle of a board's actor."""
@@ -34,7 +35,9 @@ def post(board: Board, note: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def watched(on_note: Callable[[dict[str, Any]], None]) -> Iterator[Board]:
     """A board whose notes ``on_note`` gets, in order, until the block ends."""
-    board: Board = _BoardActor.remote()
+    # Beside who reads it: a node that only holds a board is idle, and would be taken away.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board: Board = _BoardActor.options(scheduling_strategy=here).remote()
     over = threading.Event()
     seen = 0
 

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from raybead.config import Emd
+from raybead.config import Emd, GpuAsk
 from raybead.distributed.board import Board, post
-from raybead.distributed.session import Cluster
+from raybead.distributed.cluster import Cluster
+from raybead.distributed.stream import Tick
 from raybead.distributed.workers import Epochs, RayPlace, crew_of, train_together
 from raybead.errors import RaybeadError
 from raybead.events import read_parquet
@@ -26,7 +27,14 @@ PAIRS_A_WORKER = 8
 
 
 def train_emd(
-    config: Emd, seed: int, targets: Folder, resume: Folder, cluster: Cluster, on_epoch: Epochs
+    config: Emd,
+    seed: int,
+    targets: Folder,
+    resume: Folder,
+    cluster: Cluster,
+    on_epoch: Epochs,
+    tick: Tick,
+    ask: GpuAsk,
 ) -> tuple[EmdBundle, dict[str, Any], pa.Table]:
     """Train the network on pairs with exact distances.
 
@@ -37,6 +45,8 @@ def train_emd(
         resume: where state is kept while training goes on.
         cluster: that the workers run on.
         on_epoch: told of every epoch.
+        tick: told of the wait for nodes.
+        ask: what each worker asks for.
 
     Returns:
         The bundle of the best epoch; metrics, the history and the agreement with exact distances
@@ -48,10 +58,11 @@ def train_emd(
     outcome = train_together(
         _train_worker,
         {"config": config.model_dump(mode="json"), "seed": seed, "targets": targets},
-        crew := crew_of(config.train, "emd", PAIRS_A_WORKER, cluster),
+        crew := crew_of(config.train, "emd", PAIRS_A_WORKER, cluster, ask),
         config.train.max_failures,
         resume,
         on_epoch,
+        tick,
     )
     held_out = pa.table(outcome["held_out"])
     metrics = {"history": outcome["history"], "agreement": agreement(held_out)}

@@ -11,15 +11,25 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from raybead.config import Emd
+from raybead.config import Ask, Emd
+from raybead.distributed.asks import Wanted, awaited
 from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.errors import StorageError
 from raybead.events import table_bytes
 from raybead.preparing import JetPool, files_of, make_pairs, pool_of
 from raybead.storage import Folder
 
+NOTHING_SAID = Ask()
 
-def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Tick) -> None:
+
+def emd_targets(
+    events: Folder,
+    config: Emd,
+    seed: int,
+    folder: Folder,
+    tick: Tick,
+    ask: Ask = NOTHING_SAID,
+) -> None:
     """Make the pairs of jets and their exact distances.
 
     Files that an earlier try left are kept: they hold what would be written again.
@@ -30,9 +40,11 @@ def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Ti
         seed: the job's.
         folder: that the files go to.
         tick: told of files done.
+        ask: what a task asks the cluster for.
 
     Raises:
         InputError: the background is too small.
+        ResourcesError: no node of the cluster has, nor may have, what a task asks for.
         StorageError: files can't be written.
         RunError: workers died again and again.
     """
@@ -43,24 +55,26 @@ def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Ti
     tick(finished, len(names), "files of pairs")
     if not missing:
         return
-    pool = _pool.remote(events, config, seed)
-    result_of(_fault_of.remote(pool))
-    found = outcomes(
-        len(missing),
-        _make,
-        fn_kwargs={
-            "numbers": missing,
-            "pool": [pool],  # in a list, so that tasks ask for it rather than Ray Data
-            "config": config,
-            "seed": seed,
-            "folder": folder,
-        },
-        num_cpus=1,
-        max_retries=2,
-    )
-    for _ in found:
-        finished += 1
-        tick(finished, len(names), "files of pairs")
+    wanted = Wanted.of(ask, "prepare", cpus=1)
+    with awaited(wanted, 1, "tasks", tick):
+        pool = _pool.options(**wanted.options()).remote(events, config, seed)
+        result_of(_fault_of.remote(pool))
+        found = outcomes(
+            len(missing),
+            _make,
+            fn_kwargs={
+                "numbers": missing,
+                "pool": [pool],  # in a list, so that tasks ask for it rather than Ray Data
+                "config": config,
+                "seed": seed,
+                "folder": folder,
+            },
+            max_retries=2,
+            **wanted.options(),
+        )
+        for _ in found:
+            finished += 1
+            tick(finished, len(names), "files of pairs")
     unseen = set(names) - set(folder.names(".parquet"))
     if unseen:
         raise StorageError(

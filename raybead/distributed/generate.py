@@ -10,7 +10,7 @@ from typing import Any
 import ray
 
 from raybead.config import PythiaSource
-from raybead.distributed.session import Cluster
+from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick
 from raybead.errors import InputError, RaybeadError
 from raybead.events import Labels, Particles, Span, open_source, write_lhco

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from raybead.config import Hunt
+from raybead.config import Ask, Hunt
+from raybead.distributed.asks import Wanted, awaited
+from raybead.distributed.cluster import cluster_now
 from raybead.distributed.stream import Tick, result_of, told
 from raybead.events import read_parquet, table_bytes
 from raybead.hunt import (
@@ -38,9 +40,16 @@ CHUNKS_A_TASK = 200
 TASKS_A_CPU = 4
 """Of what is asked for at a time: workers end together."""
 
+NOTHING_SAID = Ask()
+
 
 def hunt(
-    runs: Mapping[str, Folder], config: Hunt, seed: int, folder: Folder, tick: Tick
+    runs: Mapping[str, Folder],
+    config: Hunt,
+    seed: int,
+    folder: Folder,
+    tick: Tick,
+    ask: Ask = NOTHING_SAID,
 ) -> dict[str, Any]:
     """Hunt at every cut of every run's score and write ``result.json`` and ``outliers.parquet``.
 
@@ -51,25 +60,45 @@ def hunt(
         seed: of the pseudo-experiments.
         folder: that the result goes to.
         tick: told of pseudo-experiments done.
+        ask: what a task asks the cluster for.
 
     Returns:
         The result. A cut that can't be hunted at is in it with the reason.
 
     Raises:
         HuntError: no cut can be hunted at.
+        ResourcesError: no node of the cluster has, nor may have, what a task asks for.
     """
-    boxes: list[Box] = result_of(_prepare.remote(runs, config))
+    wanted = Wanted.of(ask, "hunt", cpus=1)
+    with awaited(wanted, 1, "tasks", tick):
+        return _hunted(runs, config, seed, folder, tick, wanted)
+
+
+def _hunted(
+    runs: Mapping[str, Folder],
+    config: Hunt,
+    seed: int,
+    folder: Folder,
+    tick: Tick,
+    wanted: Wanted,
+) -> dict[str, Any]:
+    options = wanted.options()
+    boxes: list[Box] = result_of(_prepare.options(**options).remote(runs, config))
     shared = ray.put(boxes)
-    crossings = [_trials.remote(shared, number, seed) for number in range(len(boxes))]
+    crossings = [
+        _trials.options(**options).remote(shared, number, seed) for number in range(len(boxes))
+    ]
     observed = np.concatenate([box.observed(config) for box in boxes])
     most = most_toys(boxes, config)
-    cpus = int(ray.cluster_resources().get("CPU", 1))
 
     def more(first: int, n: int) -> np.ndarray:
         chunks = math.ceil(n / CHUNK)
+        cpus = max(1, cluster_now().cpus)  # those that came by now
         size = min(CHUNKS_A_TASK, max(1, math.ceil(chunks / (TASKS_A_CPU * cpus))))
         tasks = [
-            _toys.remote(shared, config, min(size * CHUNK, n - at * CHUNK), seed, first + at)
+            _toys.options(**options).remote(
+                shared, config, min(size * CHUNK, n - at * CHUNK), seed, first + at
+            )
             for at in range(0, chunks, size)
         ]
         waiting = tasks
@@ -83,7 +112,7 @@ def hunt(
     tick(len(toys), len(toys), "pseudo-experiments")
     own = next(iter(runs))
     return result_of(
-        _conclude.remote(
+        _conclude.options(**options).remote(
             runs[own], own, shared, config, ray.put((observed, toys)), crossings, folder
         )
     )

@@ -7,13 +7,16 @@ from typing import Any
 import pyarrow as pa
 from ray.data import TaskPoolStrategy
 
-from raybead.config import Jets
+from raybead.config import Ask, Jets
 from raybead.config import Prepare as PrepareConfig
+from raybead.distributed.asks import Wanted, awaited
 from raybead.distributed.stream import Tick, attempt, outcomes
 from raybead.errors import DamagedError, InputError, StorageError
 from raybead.events import Cutflow, Piece
 from raybead.preparing import Prepared, Shard, finished_shards, prepare_shard
 from raybead.storage import Folder
+
+NOTHING_SAID = Ask()
 
 
 def prepare(
@@ -22,6 +25,7 @@ def prepare(
     config: PrepareConfig,
     folder: Folder,
     tick: Tick,
+    ask: Ask = NOTHING_SAID,
 ) -> Prepared:
     """Prepare all events of a sample.
 
@@ -33,6 +37,7 @@ def prepare(
         config: workers, and what becomes of rows that can't be read.
         folder: that the files go to, one a task, named by its events.
         tick: told of files done.
+        ask: what a task asks the cluster for.
 
     Returns:
         The counts of all cuts, and why rows couldn't be read.
@@ -41,6 +46,7 @@ def prepare(
         InputError: a row can't be an event, or no event passes the cuts.
         DamagedError: nothing can be read, or a part and the job says to stop.
         StorageError: files can't be written.
+        ResourcesError: no node of the cluster has, nor may have, what a task asks for.
         RunError: workers died again and again.
     """
     shards = [Shard(of_task, folder) for of_task in pieces]
@@ -53,6 +59,7 @@ def prepare(
         if config.workers != "auto":
             # Ray Data warns of more workers than pieces.
             options["compute"] = TaskPoolStrategy(size=min(config.workers, len(missing)))
+        wanted = Wanted.of(ask, "prepare", cpus=1)
         results = outcomes(
             len(missing),
             _prepare_shards,
@@ -61,13 +68,14 @@ def prepare(
                 "shards": missing,
                 "tolerant": config.damaged == "report",
             },
-            num_cpus=1,
             max_retries=2,  # Ray's default is for ever, and a file that crashes it always would
+            **wanted.options(),
             **options,
         )
-        for number, prepared in results:
-            done[missing[number].name] = Prepared.from_dict(prepared)
-            tick(len(done), len(shards), "files of events")
+        with awaited(wanted, 1, "tasks", tick):
+            for number, prepared in results:
+                done[missing[number].name] = Prepared.from_dict(prepared)
+                tick(len(done), len(shards), "files of events")
     seen = set(folder.names())
     for name in seen - done.keys():  # what a worker that was killed had half written
         folder.remove(name)

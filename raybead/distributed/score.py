@@ -8,8 +8,9 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy
 
-from raybead.config import Job, Score
-from raybead.distributed.session import Cluster
+from raybead.config import GpuAsk, Job, Score
+from raybead.distributed.asks import Wanted, awaited, on_gpus
+from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
 from raybead.events import read_parquet, table_bytes
 from raybead.scoring import EVENT_COLUMNS, Calibrations, Member, scoring_members
@@ -55,23 +56,33 @@ def score(
     pieces = sum(map(len, names.values()))
     finished = pieces - len(missing)
     tick(finished, pieces, "event files")
+    ask = job.resources.score
     if missing:
-        for _ in outcomes(
-            len(missing),
-            ScoreActor,
-            fn_constructor_kwargs={
-                "pieces": missing,
-                "events": events,
-                "members": members,
-                "folder": folder,
-                "leading": job.jets.leading,
-                "gpu": _on_gpu(config, cluster),
-            },
-            **_pool(config, cluster, len(missing)),
-        ):
-            finished += 1
-            tick(finished, pieces, "event files")
-    facts = result_of(_score_events.remote(losses, names, members, logarithms, folder))
+        wanted = scorer_of(config, ask, cluster)
+        with awaited(wanted, 1, "actors", tick):
+            for _ in outcomes(
+                len(missing),
+                ScoreActor,
+                fn_constructor_kwargs={
+                    "pieces": missing,
+                    "events": events,
+                    "members": members,
+                    "folder": folder,
+                    "leading": job.jets.leading,
+                    "gpu": wanted.gpus > 0,
+                },
+                compute=pool_of(config, wanted, cluster, len(missing)),
+                **wanted.options(),
+            ):
+                finished += 1
+                tick(finished, pieces, "event files")
+    last = Wanted.of(ask, "score", cpus=1)
+    with awaited(last, 1, "tasks", tick):
+        facts = result_of(
+            _score_events.options(**last.options()).remote(
+                losses, names, members, logarithms, folder
+            )
+        )
     losses.delete()
     return facts
 
@@ -95,22 +106,30 @@ def missing_pieces(names: dict[Role, list[str]], losses: Folder, members: int) -
     return found
 
 
-def _pool(config: Score, cluster: Cluster, pieces: int) -> dict[str, Any]:
-    """Actors, and what each asks for.
+def scorer_of(config: Score, ask: GpuAsk, cluster: Cluster) -> Wanted:
+    """What an actor asks for.
 
-    Something has to be left for the tasks that feed a pool, or it waits for ever: CPU actors
-    ask for half a CPU, and so there can be one for each.
+    Something has to be left for the tasks that feed a pool, or it waits for ever: actors ask for
+    half a CPU by themselves, and so there can be one for each.
     """
-    gpu = _on_gpu(config, cluster)
-    fits = cluster.gpus if gpu else cluster.cpus
-    size = min(max(1, fits) if config.workers == "auto" else config.workers, pieces)
-    if gpu:
-        return {"compute": ActorPoolStrategy(size=size), "num_gpus": 1, "num_cpus": 0.5}
-    return {"compute": ActorPoolStrategy(size=size), "num_cpus": 0.5}
+    gpus = (ask.gpus or 1) if on_gpus(config.use_gpu, cluster) else 0
+    return Wanted.of(ask, "score", cpus=0.5, gpus=gpus)
 
 
-def _on_gpu(config: Score, cluster: Cluster) -> bool:
-    return cluster.gpus > 0 if config.use_gpu == "auto" else config.use_gpu
+def pool_of(config: Score, wanted: Wanted, cluster: Cluster, pieces: int) -> ActorPoolStrategy:
+    """How many actors there are.
+
+    Where no number is said and nodes may come, a pool on CPUs grows with them; GPUs cost more,
+    and it takes those that are there, or one.
+    """
+    if config.workers != "auto":
+        return ActorPoolStrategy(size=min(config.workers, pieces))
+    amounts = wanted.amounts()
+    fits = cluster.room(amounts if wanted.gpus else {**amounts, "CPU": max(1, wanted.cpus)})
+    size = min(max(1, fits), pieces)
+    if cluster.grows and not wanted.gpus:
+        return ActorPoolStrategy(min_size=size, max_size=pieces)
+    return ActorPoolStrategy(size=size)
 
 
 class ScoreActor:

@@ -1,4 +1,4 @@
-"""Joining or starting a Ray cluster, and what it has."""
+"""Joining or starting a Ray cluster."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from raybead.distributed.cluster import Cluster, cluster_now, started_here
 from raybead.errors import RunError
 
 SETTINGS = {
@@ -32,19 +32,6 @@ SETTINGS_HERE = {
 """Of a cluster that is started here."""
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """What a Ray cluster has now. An autoscaled one may get more."""
-
-    cpus: int
-    gpus: int
-    address: str
-    largest_cpus: int
-    """CPUs of its largest node: no single worker can have more."""
-    grows: bool
-    """Whether nodes may come when they are asked for; false where it was started here."""
-
-
 @contextlib.contextmanager
 def session(address: str | None = None, num_cpus: int | None = None) -> Iterator[Cluster]:
     """A connection to a Ray cluster for the length of a block.
@@ -66,7 +53,7 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     for chatty in ("ray.data", "ray._private.authentication"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     if ray.is_initialized():
-        yield _cluster(grows=False)
+        yield cluster_now()
         return
     if num_cpus is not None and num_cpus < 1:
         raise RunError(f"--cpus {num_cpus}: one at least")
@@ -80,23 +67,11 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
         raise RunError(f"no Ray cluster at {joins!r}: {reason}") from None
     added = [name for name in SETTINGS_HERE if here and name not in os.environ]
     os.environ.update({name: SETTINGS_HERE[name] for name in added})
+    started_here(here)
     try:
-        yield _cluster(grows=not here)
+        yield cluster_now()
     finally:
+        started_here(False)
         for name in added:
             os.environ.pop(name, None)
         ray.shutdown()
-
-
-def _cluster(*, grows: bool) -> Cluster:
-    import ray
-
-    has = ray.cluster_resources()
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return Cluster(
-        cpus=max(1, int(has.get("CPU", 1))),
-        gpus=int(has.get("GPU", 0)),
-        address=ray.get_runtime_context().gcs_address,
-        largest_cpus=max(1, *(int(node.get("CPU", 0)) for node in nodes), 1),
-        grows=grows,
-    )

@@ -16,7 +16,7 @@ from raybead import errors
 from raybead.errors import RaybeadError, RunError
 
 Tick = Callable[[int, int, str], None]
-"""Called with pieces done, pieces in all, and a remark."""
+"""Called with pieces done, pieces in all, and a remark; of none in all, the remark is a note."""
 
 OUTCOME = pa.schema(
     [("piece", pa.int64()), ("result", pa.string()), ("fault", pa.string()), ("text", pa.string())]

@@ -7,7 +7,8 @@ from typing import Any
 
 import ray
 
-from raybead.config import Calibrate, Hunt, Job
+from raybead.config import Ask, Calibrate, Hunt, Job
+from raybead.distributed.asks import Wanted, awaited
 from raybead.distributed.hunt import scores_of
 from raybead.distributed.stream import Tick, result_of, told
 from raybead.hunt.studies import Material, Point, false_alarm, recovered, summed_up
@@ -15,10 +16,17 @@ from raybead.storage import Folder
 
 RESULT = "result.json"
 SETS_A_TASK = 5
+NOTHING_SAID = Ask()
 
 
 def calibrate(
-    scores: Folder, hunt: Hunt, config: Calibrate, seed: int, folder: Folder, tick: Tick
+    scores: Folder,
+    hunt: Hunt,
+    config: Calibrate,
+    seed: int,
+    folder: Folder,
+    tick: Tick,
+    ask: Ask = NOTHING_SAID,
 ) -> dict[str, Any]:
     """Hunt on pseudo-data without a signal, and write ``result.json``.
 
@@ -29,17 +37,22 @@ def calibrate(
         seed: of the sets.
         folder: that the result goes to.
         tick: told of sets done.
+        ask: what a task asks the cluster for.
 
     Raises:
         HuntError: the samples don't allow it.
+        ResourcesError: no node of the cluster has, nor may have, what a task asks for.
     """
-    material = _material.remote(scores, hunt, config, seed)
-    facts = result_of(_facts.remote(material))
-    tasks = [
-        _alarms.remote(material, config.toys, seed, numbers)
-        for numbers in _shared_out(config.sets)
-    ]
-    found = [one for part in _in_order(tasks, tick, "batches of hunts") for one in part]
+    wanted = Wanted.of(ask, "hunt", cpus=1)
+    options = wanted.options()
+    with awaited(wanted, 1, "tasks", tick):
+        material = _material.options(**options).remote(scores, hunt, config, seed)
+        facts = result_of(_facts.options(**options).remote(material))
+        tasks = [
+            _alarms.options(**options).remote(material, config.toys, seed, numbers)
+            for numbers in _shared_out(config.sets)
+        ]
+        found = [one for part in _in_order(tasks, tick, "batches of hunts") for one in part]
     result = {**facts, "toys": config.toys, **summed_up(found, config.toys)}
     folder.write_json(RESULT, result)
     return result
@@ -48,17 +61,22 @@ def calibrate(
 def reach(scores: Folder, job: Job, folder: Folder, tick: Tick) -> dict[str, Any]:
     """Hunt on pseudo-data with signals of every mass and strength; see :func:`calibrate`."""
     told_by_truth = job.reach.signal == "truth"
-    material = _material.remote(scores, job.hunt, job.calibrate, job.seed, told_by_truth, True)
-    facts = result_of(_facts.remote(material))
+    wanted = Wanted.of(job.resources.hunt, "hunt", cpus=1)
+    options = wanted.options()
     asked = [(mass, s) for mass in job.reach.masses for s in job.reach.strengths]
-    tasks = [
-        _recoveries.remote(
-            material, job.reach, job.calibrate.toys, (job.seed, place), *point, sets
+    with awaited(wanted, 1, "tasks", tick):
+        material = _material.options(**options).remote(
+            scores, job.hunt, job.calibrate, job.seed, told_by_truth, True
         )
-        for place, point in enumerate(asked)
-        for sets in _shared_out(job.reach.sets)
-    ]
-    parts = list(_in_order(tasks, tick, "batches of hunts"))
+        facts = result_of(_facts.options(**options).remote(material))
+        tasks = [
+            _recoveries.options(**options).remote(
+                material, job.reach, job.calibrate.toys, (job.seed, place), *point, sets
+            )
+            for place, point in enumerate(asked)
+            for sets in _shared_out(job.reach.sets)
+        ]
+        parts = list(_in_order(tasks, tick, "batches of hunts"))
     each = len(parts) // len(asked)
     points = [
         Point.of(

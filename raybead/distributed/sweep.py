@@ -27,8 +27,9 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search import Searcher
 
-from raybead.config import Job, Sweep
-from raybead.distributed.session import Cluster
+from raybead.config import GpuAsk, Job, Sweep
+from raybead.distributed.asks import LEAST_CPU, Wanted, awaited, on_gpus
+from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick, result_of, told
 from raybead.distributed.trials import run_trial
 from raybead.distributed.workers import Crew
@@ -55,14 +56,12 @@ SETTINGS = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
 }
 ENDLESS = 1_000_000
-LEAST_CPU = 0.01
-"""Of a trial that waits for workers of its own; each of them asks for so much less. Nothing at
-all is refused."""
 
 
 def make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict[str, int]:
     """Write the events that trials are judged by; see :func:`write_judged`."""
-    return result_of(_make_judged.remote(events, job, sweep, folder))
+    wanted = Wanted.of(job.resources.prepare, "prepare", cpus=1)
+    return result_of(_make_judged.options(**wanted.options()).remote(events, job, sweep, folder))
 
 
 @ray.remote
@@ -103,16 +102,15 @@ def run_trials(
     # It warns that records are missing that it was asked not to write.
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     sweep = course.sweep
-    crew = _crew(sweep, cluster)
+    crew = _crew(sweep, course.job({}).resources.train, cluster)
     at_a_time = _concurrent(sweep, crew, cluster)
     state = Progress(course, propose, identify, resume, tick)
     scratch = resume / "tune"
     scratch.delete()
     scratch.make()
     filesystem, path = (None, scratch.uri) if scratch.is_local else scratch.arrow()
-    asks = {"cpu": LEAST_CPU}
-    if crew.workers == 1:
-        asks = {"cpu": crew.cpus} | ({"gpu": crew.gpus} if crew.gpus else {})
+    # One that waits for workers of its own holds next to nothing meanwhile.
+    asks = crew.each.bundle() if crew.workers == 1 else {"CPU": LEAST_CPU}
     space = _members(state) if sweep.search == "pbt" else None
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, course=course, crew=crew), asks),
@@ -129,37 +127,43 @@ def run_trials(
         ),
     )
     if space is None or space["given"]["grid_search"]:
-        tuner.fit()
+        with awaited(crew.each, crew.workers, "workers", tick):
+            tuner.fit()
     scratch.delete()
     (course.trials / TICKETS).delete()
     return state.records(), state.proposer.refused
 
 
-def _crew(sweep: Sweep, cluster: Cluster) -> Crew:
-    gpus = float(cluster.gpus > 0) if sweep.gpus == "auto" else sweep.gpus
-    needs = (("CPUs", sweep.workers * sweep.cpus, cluster.cpus),
-             ("GPUs", sweep.workers * gpus, cluster.gpus))  # fmt: skip
+def _crew(sweep: Sweep, ask: GpuAsk, cluster: Cluster) -> Crew:
+    """The workers of a trial. What the sweep says itself goes before ``[resources.train]``."""
+    gpus = sweep.gpus
+    if gpus == "auto":
+        gpus = (ask.gpus or 1.0) if on_gpus("auto", cluster) else 0.0
+    each = Wanted.of(ask, "train", cpus=1, gpus=gpus)
+    if sweep.cpus is not None:
+        each = each.with_cpus(sweep.cpus)
+    needs = (("CPUs", sweep.workers * each.cpus, cluster.cpus),
+             ("GPUs", sweep.workers * each.gpus, cluster.gpus))  # fmt: skip
     for what, wanted, there in needs:
         if wanted > there and not cluster.grows:
             raise TrainingError(
                 f"sweep: a trial of {sweep.workers} workers asks for {wanted:g} {what}, and there"
                 f" are {there} here"
             )
-    if sweep.cpus > cluster.largest_cpus and not cluster.grows:
+    if each.cpus > cluster.largest("CPU") and not cluster.grows:
         raise TrainingError(
-            f"sweep.cpus = {sweep.cpus:g}: no node here has more than {cluster.largest_cpus}"
+            f"sweep.cpus = {each.cpus:g}: no node here has more than {cluster.largest('CPU'):g}"
         )
+    if sweep.workers == 1:
+        return Crew(1, each)
     # Together with the trial that waits for them, workers have to fit where they just fit.
-    cpus = sweep.cpus if sweep.workers == 1 else max(sweep.cpus - LEAST_CPU, LEAST_CPU)
-    return Crew(sweep.workers, cpus, gpus)
+    return Crew(sweep.workers, each.with_cpus(max(each.cpus - LEAST_CPU, LEAST_CPU)))
 
 
 def _concurrent(sweep: Sweep, crew: Crew, cluster: Cluster) -> int:
     """Trials at a time: never more than their workers have room for, or they'd wait for ever."""
-    room = int(cluster.cpus / (sweep.workers * sweep.cpus) + 1e-9)
-    if crew.gpus:
-        room = min(room, int(cluster.gpus / (crew.workers * crew.gpus) + 1e-9))
-    room = max(room, 1)
+    whole = crew.each if crew.workers == 1 else crew.each.with_cpus(crew.each.cpus + LEAST_CPU)
+    room = max(1, cluster.room(whole.bundle()) // crew.workers)
     if sweep.concurrent == "auto":
         return room
     return sweep.concurrent if cluster.grows else min(sweep.concurrent, room)

@@ -9,7 +9,8 @@ import torch
 
 from raybead.config import Job
 from raybead.distributed.board import Board, post
-from raybead.distributed.session import Cluster
+from raybead.distributed.cluster import Cluster
+from raybead.distributed.stream import Tick
 from raybead.distributed.workers import Epochs, RayPlace, crew_of, train_together
 from raybead.errors import RaybeadError, StorageError
 from raybead.graphs import Scaling
@@ -28,7 +29,13 @@ ITEMS_A_WORKER = 64
 
 
 def train(
-    job: Job, events: Folder, resume: Folder, kept: Folder, cluster: Cluster, on_epoch: Epochs
+    job: Job,
+    events: Folder,
+    resume: Folder,
+    kept: Folder,
+    cluster: Cluster,
+    on_epoch: Epochs,
+    tick: Tick,
 ) -> tuple[Bundle, dict[str, Any]]:
     """Train the job's model on background events.
 
@@ -40,6 +47,7 @@ def train(
         kept: where the bundles of ``train.keep_every`` go.
         cluster: that the workers run on.
         on_epoch: told of every epoch.
+        tick: told of the wait for nodes.
 
     Returns:
         The bundle of the best epoch, and metrics: history and histograms of reconstruction.
@@ -51,10 +59,11 @@ def train(
     outcome = train_together(
         _train_worker,
         {"job": job.model_dump(mode="json"), "events": events, "kept": kept},
-        crew := crew_of(job.train, "train", ITEMS_A_WORKER, cluster),
+        crew := crew_of(job.train, "train", ITEMS_A_WORKER, cluster, job.resources.train),
         job.train.max_failures,
         resume,
         on_epoch,
+        tick,
     )
     epochs = kept_epochs(outcome["summary"]["epochs"], job.train.keep_every)
     unseen = {kept_name(epoch) for epoch in epochs} - set(kept.names())

@@ -95,6 +95,7 @@ def _together(trial: Trial, ticket: Ticket, course: Course, crew: Crew) -> None:
         trial.job.train.max_failures,
         trial.folder / RESUME,
         tune.report,
+        lambda *_: None,  # the sweep itself says what it waits for
     )
     if trained_of(trial.folder) is not None:
         (trial.folder / RESUME).delete()

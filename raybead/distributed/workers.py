@@ -19,9 +19,11 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig
 from torch import nn
 
-from raybead.config import Train, smallest_batch
+from raybead.config import GpuAsk, Train, smallest_batch
+from raybead.distributed.asks import Wanted, awaited, on_gpus
 from raybead.distributed.board import watched
 from raybead.distributed.session import Cluster
+from raybead.distributed.stream import Tick
 from raybead.errors import StorageError, TrainingError, WorkersLostError
 from raybead.storage import Folder
 from raybead.training import STATE, Team, Trainer, state_bytes, state_of
@@ -37,18 +39,24 @@ Epochs = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Crew:
-    """Workers that train together, and what each has."""
+    """Workers that train together, and what each asks for."""
 
     workers: int
-    cpus: float
-    gpus: float = 0
+    each: Wanted
+
+    @property
+    def gpus(self) -> float:
+        """Of each."""
+        return self.each.gpus
 
     def told(self) -> dict[str, Any]:
         """What a training's summary says of it."""
         return {"workers": self.workers, "gpu": self.gpus > 0}
 
 
-def crew_of(config: Train, section: str, items_a_worker: int, cluster: Cluster) -> Crew:
+def crew_of(
+    config: Train, section: str, items_a_worker: int, cluster: Cluster, ask: GpuAsk
+) -> Crew:
     """The workers that a job and its cluster want.
 
     Args:
@@ -56,26 +64,38 @@ def crew_of(config: Train, section: str, items_a_worker: int, cluster: Cluster) 
         section: of the job file that config is, for errors.
         items_a_worker: items of a batch that make a further CPU worker worth while.
         cluster: that the workers run on.
+        ask: what each is to have.
 
     Raises:
         TrainingError: workers that don't fit the cluster, which Ray would wait for for ever.
     """
-    workers, use_gpu = _workers(config, items_a_worker, cluster)
+    use_gpu = on_gpus(config.use_gpu, cluster)
+    each = Wanted.of(ask, "train", cpus=1, gpus=(ask.gpus or 1) if use_gpu else 0)
+    fits = cluster.room(each.amounts())
+    if config.workers != "auto":
+        workers = config.workers
+    elif use_gpu:  # one where none is there yet, but may come
+        workers = max(1, fits)
+    else:
+        workers = max(1, min(fits, smallest_batch(config) // items_a_worker))
     has, what = (cluster.gpus, "GPUs") if use_gpu else (cluster.cpus, "CPUs")
-    if workers > has and not cluster.grows:
+    wants = workers * (each.gpus if use_gpu else min(each.cpus, 1))
+    if wants > has and not cluster.grows:
         raise TrainingError(
             f"{section}.workers = {workers} asks for as many {what}, and there are {has} here"
         )
-    cpus = 1 if use_gpu else max(1, min(cluster.cpus // workers, cluster.largest_cpus))
-    return Crew(workers, cpus, int(use_gpu))
+    if ask.cpus is None and not use_gpu:
+        each = _shared_out(each, workers, cluster)
+    return Crew(workers, each)
 
 
-def _workers(config: Train, items_a_worker: int, cluster: Cluster) -> tuple[int, bool]:
-    use_gpu = cluster.gpus > 0 if config.use_gpu == "auto" else config.use_gpu
-    if config.workers != "auto":
-        return config.workers, use_gpu
-    fits = cluster.gpus if use_gpu else min(cluster.cpus, smallest_batch(config) // items_a_worker)
-    return max(1, fits), use_gpu
+def _shared_out(each: Wanted, workers: int, cluster: Cluster) -> Wanted:
+    """All CPUs among the workers, as far as each node's go."""
+    for cpus in range(cluster.cpus // workers, 1, -1):
+        more = each.with_cpus(cpus)
+        if cluster.room(more.amounts()) >= workers:
+            return more
+    return each
 
 
 def train_together(
@@ -85,6 +105,7 @@ def train_together(
     max_failures: int,
     resume: Folder,
     on_note: Epochs,
+    tick: Tick,
 ) -> dict[str, Any]:
     """Run a training on several workers.
 
@@ -95,18 +116,20 @@ def train_together(
         max_failures: lost workers that are replaced.
         resume: where state is kept while training goes on.
         on_note: told of every note on the board.
+        tick: told of the wait for nodes.
 
     Returns:
         What the first worker returned.
 
     Raises:
+        ResourcesError: workers that the cluster has no room for, and never will have.
         TrainingError: a fault, or workers that are lost too often.
     """
     resume.make()
     refuse_outside(resume / RUN)
     filesystem, path = (None, resume.uri) if resume.is_local else resume.arrow()
     shares = 0 < crew.gpus < 1
-    with watched(on_note) as board:
+    with awaited(crew.each, crew.workers, "workers", tick), watched(on_note) as board:
         trainer = ray.train.torch.TorchTrainer(
             work,
             train_loop_config={**given, "board": board},
@@ -115,8 +138,7 @@ def train_together(
             scaling_config=ScalingConfig(
                 num_workers=crew.workers,
                 use_gpu=crew.gpus > 0,
-                resources_per_worker={"CPU": crew.cpus}
-                | ({"GPU": crew.gpus} if crew.gpus else {}),
+                resources_per_worker=crew.each.bundle(),
             ),
             run_config=RunConfig(
                 name=RUN,
