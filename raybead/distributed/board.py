@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 Board = Any
 """Handle of a board's actor."""
@@ -34,7 +35,9 @@ def post(board: Board, note: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def watched(on_note: Callable[[dict[str, Any]], None]) -> Iterator[Board]:
     """A board whose notes ``on_note`` gets, in order, until the block ends."""
-    board: Board = _BoardActor.remote()
+    # Where who reads it is: a board on a node that is lost would take its notes along.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    board: Board = _BoardActor.options(scheduling_strategy=here).remote()
     over = threading.Event()
     seen = 0
 

@@ -59,7 +59,7 @@ class UnsteadyFile(io.BytesIO):
         Unsteady.turn()  # when the place is already another
         return content
 
-    def readinto(self, buffer):
+    def readinto(self, _):
         raise AssertionError("parts are read by read")
 
 

@@ -1,0 +1,140 @@
+"""An S3 on this machine that answers with errors, breaks off, or isn't there for a while."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+NAME = "unsteady"
+REFUSALS = (
+    ("500 Internal Server Error", "InternalError"),
+    ("503 Service Unavailable", "ServiceUnavailable"),
+    ("503 Slow Down", "SlowDown"),
+)
+
+
+class BrokenOffError(Exception):
+    """Ends an answer in its middle: the server closes the connection."""
+
+
+class Bucket:
+    """A server, and what it does to requests.
+
+    Args:
+        seed: of the dice.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self._whole = DomainDispatcherApplication(create_backend_app)
+        self._dice, self._lock = random.Random(seed), threading.Lock()
+        self.refused, self.broken, self.lost = 0.0, 0.0, 0.0
+        """Shares of requests that are refused, whose answers break off in their middle, and that
+        are done though the answer never comes."""
+        self._away_until = 0.0
+        self.seen: collections.Counter[str] = collections.Counter()
+        """What was done to requests, by method."""
+        self._server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler
+        )
+        host, port = self._server.server_address[:2]
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://{host!s}:{port}",
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def away(self, seconds: float) -> None:
+        """Refuse all for so long."""
+        self._away_until = time.monotonic() + seconds
+
+    def told(self) -> str:
+        """What was done, in words."""
+        done = sorted((key, n) for key, n in self.seen.items() if not key.startswith("answered"))
+        all_told = sum(self.seen.values())
+        return f"{all_told} requests: " + (
+            ", ".join(f"{n} {key}" for key, n in done) or "no fault"
+        )
+
+    def faults(self) -> int:
+        return sum(n for key, n in self.seen.items() if not key.startswith("answered"))
+
+    def serve(self) -> None:
+        self._server.serve_forever()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        if "list-type" in environ.get("QUERY_STRING", ""):
+            method = "LIST"
+        with self._lock:
+            dice = self._dice.random()
+            refusal = self._dice.choice(REFUSALS)
+            away = time.monotonic() < self._away_until
+            kind = "answered"
+            if away or dice < self.refused:
+                kind = "away" if away else refusal[0][:3] + " " + refusal[1]
+            elif dice < self.refused + self.lost and method in ("PUT", "POST", "DELETE"):
+                kind = "answer lost"
+            elif dice < self.refused + self.lost + self.broken and method == "GET":
+                kind = "broken off"
+            self.seen[f"{kind} {method}"] += 1
+        if kind == "answered":
+            return self._whole(environ, start_response)
+        if kind == "answer lost":
+            list(self._whole(environ, lambda *_: None))
+            return self._breaks(b"", start_response, "200 OK", [])
+        if kind == "broken off":
+            kept: list[Any] = []
+            body = b"".join(self._whole(environ, lambda *said: kept.append(said)))
+            return self._breaks(body[: len(body) // 2], start_response, *kept[0][:2])
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        status, code = ("503 Service Unavailable", "ServiceUnavailable") if away else refusal
+        said = f"<Error><Code>{code}</Code><Message>Please reduce your request rate.</Message></Error>"
+        start_response(status, [("Content-Type", "application/xml")])
+        return [b"" if method == "HEAD" else said.encode()]
+
+    @staticmethod
+    def _breaks(half: bytes, start_response: Any, status: str, headers: Any) -> Iterator[bytes]:
+        promised = [*((k, v) for k, v in headers if k.lower() != "content-length")]
+        start_response(status, [*promised, ("Content-Length", str(2 * len(half) + 1))])
+        yield half
+        raise BrokenOffError
+
+
+@contextlib.contextmanager
+def bucket() -> Iterator[Bucket]:
+    """An empty bucket."""
+    import s3fs
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # a line a request, and the breaks
+    server = Bucket()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        settings = server.environment
+        s3fs.S3FileSystem(
+            endpoint_url=settings["AWS_ENDPOINT_URL"], key="tests", secret="tests",
+            client_kwargs={"region_name": "us-east-1"},
+        ).mkdir(NAME)  # fmt: skip
+        server.seen.clear()
+        yield server
+    finally:
+        server.stop()
+        thread.join()
