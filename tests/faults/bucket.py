@@ -106,7 +106,7 @@ class Bucket:
             return self._breaks(body[: len(body) // 2], start_response, *kept[0][:2])
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         status, code = ("503 Service Unavailable", "ServiceUnavailable") if away else refusal
-        said = f"<Error><Code>{code}</Code><Message>Please reduce your request rate.</Message></Error>"
+        said = f"<Error><Code>{code}</Code><Message>Not now.</Message></Error>"
         start_response(status, [("Content-Type", "application/xml")])
         return [b"" if method == "HEAD" else said.encode()]
 

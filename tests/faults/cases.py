@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 from faults.bucket import NAME, Bucket, bucket
 from faults.compare import Compared
-from faults.nodes import Nodes, environment_of, nodes
+from faults.nodes import environment_of, nodes
 from faults.processes import end, raylet_of, started, wait_for, workers
 from faults.runs import Begun, Failed, Runs, driver, finish
 from faults.watch import TITLES, Watch

@@ -32,7 +32,7 @@ def main(names: list[str]) -> int:
         runs = Runs.at(Path(root))
         for name in names or list(CASES):
             row, fine = _row(runs, name)
-            print("  ".join(row), flush=True)
+            print(" | ".join(row), flush=True)
             rows.append(row)
             good &= fine
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 from pathlib import Path
+from typing import Any
 
 import torch
 from faults.processes import workers
@@ -49,13 +51,14 @@ class Watch(threading.Thread):
             for state in sorted(self._run.rglob("state.pt"), key=lambda path: str(path)):
                 key = str(state), state.stat().st_mtime_ns
                 if key not in self._states:
-                    with contextlib.suppress(Exception):  # it may be going away
-                        held = torch.load(state, map_location="cpu", weights_only=False)
-                        self.epochs.append(epoch_of(held))
-                        self._states.add(key)
+                    try:
+                        held = torch.load(io.BytesIO(state.read_bytes()), weights_only=True)
+                    except (RuntimeError, EOFError):  # half there
+                        continue
+                    self.epochs.append(epoch_of(held))
+                    self._states.add(key)
 
 
-def epoch_of(state: dict[str, object]) -> int:
+def epoch_of(state: dict[str, Any]) -> int:
     """Epochs that a training's state has behind it."""
-    progress = state["progress"]
-    return int(progress["epoch"] if isinstance(progress, dict) else progress.epoch)
+    return len(state["progress"]["history"])
