@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults.cases import CASES
+from faults.cases import CASES, struck
 from faults.compare import Compared
 from faults.processes import Ended
 from faults.runs import Failed, Runs
@@ -47,17 +47,17 @@ def main(names: list[str]) -> int:
 def _row(runs: Runs, name: str) -> tuple[tuple[str, ...], bool]:
     began = time.monotonic()
     try:
-        told = CASES[name](runs, name)
+        told = struck(CASES[name], runs, name)
     except (Ended, Failed) as error:
-        struck, seen, found = "?", "", Compared(differs=[str(error)])
+        where, seen, found = "?", "", Compared(differs=[str(error)])
     except Exception:  # noqa: BLE001  the others are still of interest
         traceback.print_exc()
-        struck, seen, found = "?", "", Compared(differs=["defect of the suite"])
+        where, seen, found = "?", "", Compared(differs=["defect of the suite"])
     else:
-        struck, seen, found = told.struck, told.seen, told.compared
+        where, seen, found = told.struck, told.seen, told.compared
     seconds = f"{time.monotonic() - began:.0f}"
     counts = str(found.lost), str(found.twice)
-    return (name, struck, seen, *counts, found.told, seconds), found.same
+    return (name, where, seen, *counts, found.told, seconds), found.same
 
 
 if __name__ == "__main__":

@@ -85,22 +85,31 @@ class Runs:
     """The job on this disk, and what was made of it undisturbed."""
 
     root: Path
+    inputs: Path
+    """Where ``background.h5`` and ``search.h5`` lie."""
+    template: str = JOB
+    undisturbed: Folder | None = None
+    """Where it is there already."""
 
     @classmethod
     def at(cls, root: Path) -> Runs:
+        """With events made for it."""
         inputs = root / "inputs"
         inputs.mkdir(parents=True)
         events = make_particles(700, seed=1), make_particles(500, seed=2, signal=0.06)
         write_lhco(inputs / "background.h5", [events[0]], 700, "none")
         write_lhco(inputs / "search.h5", [events[1]], 500, "column")
-        return cls(root)
+        return cls(root, inputs)
 
     def text(self, output: str | Path, workers: int, verb: str, inputs: str = "") -> str:
-        text = JOB.format(output=output, inputs=inputs or self.root / "inputs", workers=workers)
+        inputs = inputs or str(self.inputs)
+        text = self.template.format(output=output, inputs=inputs, workers=workers)
         return text + (SWEEP if verb == "sweep" else "")
 
     def whole(self, verb: str, workers: int) -> Folder:
         """The undisturbed run, done as far as a verb goes, or further."""
+        if self.undisturbed is not None:
+            return self.undisturbed
         kind = "sweep" if verb == "sweep" else str(workers)
         folder = self.root / f"whole-{kind}"
         folder.mkdir(exist_ok=True)
@@ -173,7 +182,7 @@ class Failed(Exception):
     """A command that should have ended well."""
 
 
-def finish(process: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:
+def finish(process: subprocess.Popen[bytes], log: Path, seconds: float = 600) -> None:
     """Wait for a command's good end."""
     try:
         code = process.wait(seconds)

@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
-from faults.processes import workers
+from faults.processes import raylet_of, workers
 
 TITLES = {
     "prepare": "_prepare_shards",
@@ -35,6 +36,7 @@ class Watch(threading.Thread):
         super().__init__(daemon=True)
         self._root, self._title, self._run = root, title, Path(run)
         self.pids: set[int] = set()
+        self.raylets: set[int] = set()
         self.epochs: list[int] = []
         """Of states, as they come."""
         self._states: set[tuple[str, int]] = set()
@@ -42,7 +44,11 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(0.05):
-            self.pids |= {process.pid for process in workers(self._root, self._title)}
+            for worker in workers(self._root, self._title):
+                if worker.pid not in self.pids:
+                    with contextlib.suppress(psutil.Error, StopIteration):
+                        self.raylets.add(raylet_of(worker))
+                        self.pids.add(worker.pid)
             if self._title in (TITLES["train"], TITLES["sweep"]):
                 self.look()
 
