@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class StoreTimeoutError(OSError):
-    """A store that didn't answer in time; its text says how often it was asked."""
+    """A store that didn't answer in time; its text says for how long it was asked."""
 
 
 def is_passing(error: BaseException) -> bool:
@@ -104,7 +104,7 @@ def patiently(ask: Callable[[], T], what: str, done: type[Exception] | None = No
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             if waited >= PATIENCE:
                 raise StoreTimeoutError(
-                    f"{reason} (asked {tries} times in {waited:.0f} s)"
+                    f"{reason} (asked again and again for {waited:.0f} s)"
                 ) from error
             if waited >= SAID_AFTER and not said:
                 said = True

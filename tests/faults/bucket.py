@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import os
 import random
 import threading
 import time
@@ -120,21 +121,22 @@ class Bucket:
 
 @contextlib.contextmanager
 def bucket() -> Iterator[Bucket]:
-    """An empty bucket."""
+    """An empty bucket, which this process and those that it starts find by their environment."""
     import s3fs
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # a line a request, and the breaks
-    server = Bucket()
+    server, before = Bucket(), dict(os.environ)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
+    os.environ.update(server.environment)
+    s3fs.S3FileSystem.clear_instance_cache()  # those that know of another server
     try:
-        settings = server.environment
-        s3fs.S3FileSystem(
-            endpoint_url=settings["AWS_ENDPOINT_URL"], key="tests", secret="tests",
-            client_kwargs={"region_name": "us-east-1"},
-        ).mkdir(NAME)  # fmt: skip
+        s3fs.S3FileSystem().mkdir(NAME)
         server.seen.clear()
         yield server
     finally:
+        os.environ.clear()
+        os.environ.update(before)
+        s3fs.S3FileSystem.clear_instance_cache()
         server.stop()
         thread.join()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -179,7 +178,7 @@ def store_too_small(runs: Runs, name: str) -> Told:
 def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -> Told:
     """Inputs, output and training's state lie in a bucket that is disturbed."""
     begun = runs.begun(name, "hunt", 2, fresh=True)
-    with bucket() as store, _environment(store.environment):
+    with bucket() as store:
         inputs = Folder.at(f"s3://{NAME}/inputs")
         for path in runs.inputs.glob("*.h5"):
             inputs.write(path.name, path.read_bytes())
@@ -187,7 +186,7 @@ def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -
         text = runs.text(f"s3://{NAME}", 2, "hunt", inputs.uri)
         begun.job.write_text(text)
         run = run_folder(parse_job(text))
-        environment = {**environment_of(runs.root), **store.environment}
+        environment = environment_of(runs.root)
         where = disturb(store, run)
         with driver(begun.job, "hunt", begun.log, environment) as process:
             finish(process, begun.log)
@@ -197,17 +196,6 @@ def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -
         if not faults:
             raise Failed("no request was disturbed")
         return Told(where, seen, begun.compared(run))
-
-
-@contextlib.contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def refuses(store: Bucket, _: Folder) -> str:

@@ -23,6 +23,7 @@ HERE = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "4",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+    "RAY_raylet_start_wait_time_s": "120",  # a machine with a lot to do is slow to start one
     "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
