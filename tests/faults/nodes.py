@@ -23,7 +23,6 @@ HERE = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "4",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
-    "RAY_raylet_start_wait_time_s": "120",  # a machine with a lot to do is slow to start one
     "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -117,10 +116,7 @@ def main() -> None:
         words = line.split()
         match words:
             case ["add", cpus, store]:
-                node = cluster.add_node(
-                    num_cpus=int(cpus), object_store_memory=int(store) * 2**20,
-                    include_dashboard=False,
-                )  # fmt: skip
+                node = _added(cluster, int(cpus), int(store) * 2**20)
                 raylet = next(p.process.pid for p in node.all_processes["raylet"])
                 known[raylet] = node
                 answer = {"address": cluster.address, "raylet": raylet}
@@ -132,6 +128,19 @@ def main() -> None:
             case _:
                 raise ValueError(line)
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _added(cluster: Any, cpus: int, store: int, tries: int = 3) -> Any:
+    """A node; begun again where this machine is too busy to start it in Ray's half a minute."""
+    while True:
+        tries -= 1
+        try:
+            return cluster.add_node(
+                num_cpus=cpus, object_store_memory=store, include_dashboard=False
+            )
+        except Exception as error:  # Ray's own is no other
+            if not tries or "timed out" not in str(error):
+                raise
 
 
 def _drain(cluster: Any, node: Any, seconds: float) -> bool:
