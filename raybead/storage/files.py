@@ -136,11 +136,15 @@ class Folder:
         with _telling(self.uri):
             _make(fs, path)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, missing_ok: bool = False) -> None:
         """Remove one file of the folder."""
         fs, path = self._open()
         with _telling(f"{self.uri}/{name}"):
-            fs.rm_file(f"{path}/{name}")
+            try:
+                fs.rm_file(f"{path}/{name}")
+            except FileNotFoundError:
+                if not missing_ok:
+                    raise
 
     def delete(self) -> None:
         """Remove the folder and all in it; nothing happens if it isn't there."""
