@@ -68,6 +68,8 @@ def started(
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """End a process, all of its session, and what Ray put into sessions of their own."""
+    if process.poll() is not None:  # its number may be another's by now
+        return
     below = []
     with contextlib.suppress(psutil.Error):
         below = psutil.Process(process.pid).children(recursive=True)
