@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import logging
 import os
 import random
@@ -19,7 +20,9 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-NAME = "unsteady"
+ANSWERED = "answered"
+NUMBERS = itertools.count()
+"""All servers of a process have the same buckets."""
 REFUSALS = (
     ("500 Internal Server Error", "InternalError"),
     ("503 Service Unavailable", "ServiceUnavailable"),
@@ -39,14 +42,15 @@ class Bucket:
     """
 
     def __init__(self, seed: int = 1) -> None:
+        self.name = f"unsteady-{next(NUMBERS)}"
         self._whole = DomainDispatcherApplication(create_backend_app)
         self._dice, self._lock = random.Random(seed), threading.Lock()
         self.refused, self.broken, self.lost = 0.0, 0.0, 0.0
         """Shares of requests that are refused, whose answers break off in their middle, and that
         are done though the answer never comes."""
         self._away_until = 0.0
-        self.seen: collections.Counter[str] = collections.Counter()
-        """What was done to requests, by method."""
+        self.seen: collections.Counter[tuple[str, str]] = collections.Counter()
+        """What was done to requests, by kind and method."""
         self._server = make_server(
             "127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler
         )
@@ -58,20 +62,27 @@ class Bucket:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
+    def be_well(self) -> None:
+        """Answer all from here on."""
+        self.refused = self.broken = self.lost = self._away_until = 0.0
+
     def away(self, seconds: float) -> None:
         """Refuse all for so long."""
         self._away_until = time.monotonic() + seconds
 
     def told(self) -> str:
         """What was done, in words."""
-        done = sorted((key, n) for key, n in self.seen.items() if not key.startswith("answered"))
-        all_told = sum(self.seen.values())
-        return f"{all_told} requests: " + (
-            ", ".join(f"{n} {key}" for key, n in done) or "no fault"
-        )
+        done: collections.Counter[str] = collections.Counter()
+        methods = set()
+        for (kind, method), n in self.seen.items():
+            if kind != ANSWERED:
+                done[kind] += n
+                methods.add(method)
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(done.items()))
+        return f"{kinds} of {self.seen.total()} requests ({', '.join(sorted(methods))})"
 
     def faults(self) -> int:
-        return sum(n for key, n in self.seen.items() if not key.startswith("answered"))
+        return sum(n for (kind, _), n in self.seen.items() if kind != ANSWERED)
 
     def serve(self) -> None:
         self._server.serve_forever()
@@ -88,15 +99,15 @@ class Bucket:
             dice = self._dice.random()
             refusal = self._dice.choice(REFUSALS)
             away = time.monotonic() < self._away_until
-            kind = "answered"
+            kind = ANSWERED
             if away or dice < self.refused:
-                kind = "away" if away else refusal[0][:3] + " " + refusal[1]
+                kind = "503 while away" if away else f"{refusal[0][:3]} {refusal[1]}"
             elif dice < self.refused + self.lost and method in ("PUT", "POST", "DELETE"):
                 kind = "answer lost"
             elif dice < self.refused + self.lost + self.broken and method == "GET":
                 kind = "broken off"
-            self.seen[f"{kind} {method}"] += 1
-        if kind == "answered":
+            self.seen[kind, method] += 1
+        if kind == ANSWERED:
             return self._whole(environ, start_response)
         if kind == "answer lost":
             list(self._whole(environ, lambda *_: None))
@@ -131,9 +142,11 @@ def bucket() -> Iterator[Bucket]:
     os.environ.update(server.environment)
     s3fs.S3FileSystem.clear_instance_cache()  # those that know of another server
     try:
-        s3fs.S3FileSystem().mkdir(NAME)
+        s3fs.S3FileSystem().mkdir(server.name)
         server.seen.clear()
         yield server
+        server.be_well()
+        s3fs.S3FileSystem().rm(server.name, recursive=True)
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from faults.bucket import NAME, Bucket, bucket
+from faults.bucket import Bucket, bucket
 from faults.compare import Compared
 from faults.nodes import environment_of, nodes
 from faults.processes import Ended, end, raylet_of, started, wait_for, workers
@@ -179,11 +179,11 @@ def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -
     """Inputs, output and training's state lie in a bucket that is disturbed."""
     begun = runs.begun(name, "hunt", 2, fresh=True)
     with bucket() as store:
-        inputs = Folder.at(f"s3://{NAME}/inputs")
+        inputs = Folder.at(f"s3://{store.name}/inputs")
         for path in runs.inputs.glob("*.h5"):
             inputs.write(path.name, path.read_bytes())
         store.seen.clear()
-        text = runs.text(f"s3://{NAME}", 2, "hunt", inputs.uri)
+        text = runs.text(f"s3://{store.name}", 2, "hunt", inputs.uri)
         begun.job.write_text(text)
         run = run_folder(parse_job(text))
         environment = environment_of(runs.root)
@@ -192,7 +192,7 @@ def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -
             finish(process, begun.log)
         seen = store.told()
         faults = store.faults()
-        store.refused = store.broken = store.lost = 0.0
+        store.be_well()
         if not faults:
             raise Failed("no request was disturbed")
         return Told(where, seen, begun.compared(run))
