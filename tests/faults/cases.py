@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import sys
 import threading
@@ -198,6 +199,21 @@ def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -
         return Told(where, seen, begun.compared(run))
 
 
+def large_file(_: Runs, name: str) -> Told:
+    """A file that a store takes in parts gets there whole, and comes back whole."""
+    content = random.Random(1).randbytes(101 * 2**20)
+    with bucket() as store:
+        folder = Folder.at(f"s3://{store.name}/{name}")
+        store.refused, store.broken, store.lost = 0.3, 0.1, 0.1
+        folder.write("large.bin", content)
+        back = folder.read("large.bin")
+        seen = store.told()
+        if not store.faults():
+            raise Failed("no request was disturbed")
+    differs = [] if back == content else ["the file"]
+    return Told("101 MB in parts", seen, Compared(differs=differs))
+
+
 def refuses(store: Bucket, _: Folder) -> str:
     store.refused = 0.1
     return "a tenth of all requests"
@@ -261,6 +277,7 @@ CASES: dict[str, Case] = {
     "store-spills": store_too_small,
     "bucket-refuses": partial(in_bucket, disturb=refuses),
     "bucket-breaks-off": partial(in_bucket, disturb=breaks_off),
+    "bucket-large-file": large_file,
     "bucket-away": partial(in_bucket, disturb=goes_away),
 }  # fmt: skip
 """By name. What strikes, and the verb whose last stage it strikes."""
