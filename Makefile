@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory physics hunting enrichment families manifests autoscaling clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling clean
 
 setup: $(READY)
 
@@ -42,6 +42,10 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/bench.py
+
+# Strikes a run with every fault: about a quarter of an hour.
+faults: $(READY)
+	$(BIN)/python tests/faults/run.py
 
 physics: $(READY)
 	$(BIN)/python tests/benchmarks/physics.py

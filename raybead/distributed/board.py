@@ -35,7 +35,8 @@ def post(board: Board, note: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def watched(on_note: Callable[[dict[str, Any]], None]) -> Iterator[Board]:
     """A board whose notes ``on_note`` gets, in order, until the block ends."""
-    # Beside who reads it: a node that only holds a board is idle, and would be taken away.
+    # Beside who reads it: a lost node would take the notes of a board along, and one that only
+    # holds a board is idle, and would be taken away.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board: Board = _BoardActor.options(scheduling_strategy=here).remote()
     over = threading.Event()

@@ -78,7 +78,7 @@ def prepare(
                 tick(len(done), len(shards), "files of events")
     seen = set(folder.names())
     for name in seen - done.keys():  # what a worker that was killed had half written
-        folder.remove(name)
+        folder.remove(name, missing_ok=True)
     unseen = [shard.name for shard in shards if shard.name not in seen]
     if unseen:
         raise StorageError(

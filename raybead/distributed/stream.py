@@ -55,11 +55,25 @@ def told(work: Callable[..., Any]) -> Any:
 
 def result_of(reference: Any) -> Any:
     """What a :func:`told` task returned; an error that it told is raised here."""
-    match ray.get(reference):
+    try:
+        result = ray.get(reference)
+    except RayTaskError:  # a defect: what raised it is wanted in full
+        raise
+    except RayError as error:
+        raise RunError(
+            f"worker processes died at the same task again and again: {_kind(error)}; the same"
+            " command goes on from here"
+        ) from error
+    match result:
         case (str(fault), str(text)):
             raise getattr(errors, fault)(text)
-        case result:
+        case _:
             return result
+
+
+LOST_NODES = 100
+"""How often what was at work on nodes that are lost is begun anew. A piece that crashes its worker
+loses no node."""
 
 
 def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
@@ -74,12 +88,36 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
         RaybeadError: that a piece ended in.
         RunError: workers died at the same piece more often than ``options`` try it again.
     """
+    left, lost = list(range(n)), 0
+    while left:
+        undone = set(left)
+        try:
+            for piece, result in _round(left, work, options):
+                undone.discard(piece)
+                yield piece, result
+        except RayTaskError:  # a defect: what raised it is wanted in full
+            raise
+        except RayError as error:
+            # Ray counts a node that goes without notice against the piece, like a crash.
+            lost += isinstance(error, NodeDiedError)
+            if not isinstance(error, NodeDiedError) or lost > LOST_NODES:
+                raise RunError(
+                    "worker processes died at the same piece of work again and again,"
+                    f" {n - len(undone)} of {n} were done: {_kind(error)}; the same command goes"
+                    " on from here"
+                ) from error
+        left = sorted(undone)
+
+
+def _round(numbers: list[int], work: Any, options: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+    """Results of pieces as they come, until one can't be had."""
     import ray.data  # takes a second, and tasks that only tell of themselves have no use for it
 
     # Blocks that are there already: reading a range would be an operator of its own, for which
     # Ray Data keeps back half of a small machine. Tables that are given would be looked at by a
     # task each; of items the driver knows all.
-    pieces = ray.data.from_items([{"id": number} for number in range(n)], override_num_blocks=n)
+    items = [{"id": number} for number in numbers]
+    pieces = ray.data.from_items(items, override_num_blocks=len(items))
     # Outcomes are small. Reserving room for outputs not yet known, Ray Data would begin with one
     # piece at a time and start the second worker only when the first piece is done.
     pieces.context.op_resource_reservation_enabled = False
@@ -87,24 +125,12 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
         # max_retries has no named parameter yet, and without it Ray tries for ever.
         warnings.filterwarnings("ignore", message=".*ray_remote_args.* is deprecated")
         done = pieces.map_batches(work, batch_size=None, batch_format="pyarrow", **options)
-    finished = 0
-    try:
-        for table in done.iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        ):
-            rows: Any = table  # the format asked for is Arrow
-            for row in rows.to_pylist():
-                if row["fault"] is not None:
-                    raise getattr(errors, row["fault"])(row["text"])
-                finished += 1
-                yield row["piece"], json.loads(row["result"])
-    except RayTaskError:  # a defect: what raised it is wanted in full
-        raise
-    except RayError as error:
-        raise RunError(
-            f"worker processes died at the same piece of work again and again, {finished} of {n}"
-            f" were done: {_kind(error)}; the same command goes on from here"
-        ) from error
+    for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        rows: Any = table  # the format asked for is Arrow
+        for row in rows.to_pylist():
+            if row["fault"] is not None:
+                raise getattr(errors, row["fault"])(row["text"])
+            yield row["piece"], json.loads(row["result"])
 
 
 def _kind(error: RayError) -> str:

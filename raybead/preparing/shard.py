@@ -153,6 +153,6 @@ def finished_shards(shards: Sequence[Shard]) -> dict[str, Prepared]:
         for name in folder.names():
             if name in wanted:
                 finished[name] = Prepared.from_dict(counts_of(folder, name))
-            else:
-                folder.remove(name)
+            else:  # workers of a driver that was killed may be at it for a moment more
+                folder.remove(name, missing_ok=True)
     return finished

@@ -20,6 +20,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from raybead.errors import InputError, StorageError
+from raybead.storage.retries import PatientReader, PatientStore, patiently
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ class Folder:
         with _telling(f"{self.uri}/{name}"):
             file = fs.open(f"{path}/{name}", "rb")
         with file:
-            yield cast("IO[bytes]", file)
+            try:
+                yield cast("IO[bytes]", file)
+            finally:
+                _tell_fault(file, _telling(f"{self.uri}/{name}"))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole: readers see the old content or the new, never a part.
@@ -139,18 +143,25 @@ class Folder:
         with _telling(self.uri):
             _make(fs, path)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, missing_ok: bool = False) -> None:
         """Remove one file of the folder."""
         fs, path = self._open()
         with _telling(f"{self.uri}/{name}"):
-            fs.rm_file(f"{path}/{name}")
+            try:
+                fs.rm_file(f"{path}/{name}")
+            except FileNotFoundError:
+                if not missing_ok:
+                    raise
 
     def delete(self) -> None:
         """Remove the folder and all in it; nothing happens if it isn't there."""
         fs, path = self._open()
         with _telling(self.uri):
-            if fs.exists(path):
-                fs.rm(path, recursive=True)
+            if isinstance(fs, LocalFileSystem):
+                if fs.exists(path):
+                    fs.rm(path, recursive=True)
+                return
+            patiently(lambda: _empty(fs, path), f"rm {path}")
 
     def copy_to(self, target: Folder) -> None:
         """Copy all files of this folder into ``target``, each whole, under the same names."""
@@ -203,7 +214,10 @@ def open_input(uri: str) -> Iterator[IO[bytes]]:
             raise InputError(f"{uri}: a folder, not a file")
         file = fs.open(path, "rb")
     with file:
-        yield cast("IO[bytes]", file)
+        try:
+            yield cast("IO[bytes]", file)
+        finally:
+            _tell_fault(file, _reading(uri))
 
 
 def found_files(uri: str) -> tuple[bool, list[str]]:
@@ -271,6 +285,8 @@ def _filesystem(
         fs, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise fault(f"{uri}: {error}") from None
+    if not isinstance(fs, LocalFileSystem):
+        fs = cast("AbstractFileSystem", PatientStore(fs))
     return fs, str(path)
 
 
@@ -282,6 +298,21 @@ def _make(fs: AbstractFileSystem, path: str) -> None:
     known = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
     if not known & BUCKET_STORES:
         fs.makedirs(path, exist_ok=True)
+
+
+def _tell_fault(file: Any, telling: contextlib.AbstractContextManager[None]) -> None:
+    """A store that fails for good isn't a file that is damaged, though who reads it says so."""
+    if isinstance(file, PatientReader) and file.fault is not None:
+        with telling:
+            raise file.fault
+
+
+def _empty(fs: AbstractFileSystem, path: str) -> None:
+    """Remove all below a path of a store, which may leave some of it without a word."""
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
+        if fs.exists(path):
+            raise ConnectionError(f"{path}: not all of it was removed")
 
 
 @contextlib.contextmanager

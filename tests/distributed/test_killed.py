@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,7 +34,7 @@ head = [8]
 decoder = [16, 16]
 decode = 10
 [train]
-epochs = 12
+epochs = 6
 batch_items = 32
 workers = 1
 keep_every = 1
@@ -44,22 +43,17 @@ target = "train.learning_rate"
 kind = "constant-pace"
 start = 1e-3
 end = 1e-4
-epochs = 12
+epochs = 6
 """
 
 
-CPUS = "4"
-"""Those of the tests' own Ray: how many a worker has decides how its sums are rounded."""
-
-
-def start(job, log):
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    command = [sys.executable, "-m", "raybead", "train", str(job), "--cpus", CPUS]
+def start(job, log, address):
+    """A run in a process of its own, on the tests' Ray: it needn't start one, nor be unlike."""
+    command = [sys.executable, "-m", "raybead", "train", str(job), "--address", address]
     return subprocess.Popen(
         command,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
-        env=environment,
         start_new_session=True,
     )
 
@@ -83,8 +77,7 @@ def found(folder, pattern):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.usefixtures("cluster")
-def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path, capsys):
+def test_the_result_is_that_of_an_unbroken_run(cluster, lhco_files, tmp_path, capsys):
     texts = {
         name: JOB.format(output=tmp_path / name, **lhco_files) for name in ("broken", "whole")
     }
@@ -92,15 +85,13 @@ def test_the_result_is_that_of_an_unbroken_run(lhco_files, tmp_path, capsys):
     job.write_text(texts["broken"])
     partial = tmp_path / "broken" / "killed" / ".partial"
 
-    kill_when(start(job, log), lambda: len(found(partial, "rows-*.parquet")) > 2)
+    first = start(job, log, cluster.address)
+    kill_when(first, lambda: len(found(partial, "rows-*.parquet")) > 2)
     kept = {path.name: path.stat().st_mtime_ns for path in found(partial, "rows-*.parquet")}
     assert 0 < len(kept) < 35
-    with ThreadPoolExecutor() as beside:  # part of a run is waiting
-        killed = beside.submit(
-            kill_when, start(job, log), lambda: len(found(partial, "state.pt")) > 0
-        )
-        execute(parse_job(texts["whole"]), "train", Console(quiet=True))
-    killed.result()
+    second = start(job, log, cluster.address)
+    kill_when(second, lambda: len(found(partial, "state.pt")) > 0)
+    execute(parse_job(texts["whole"]), "train", Console(quiet=True))
     execute(parse_job(texts["broken"]), "train", Console())
     assert "train: resumed where it stopped" in capsys.readouterr().out
 
