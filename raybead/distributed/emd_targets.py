@@ -12,11 +12,12 @@ import pyarrow as pa
 import ray
 
 from raybead.config import Emd
-from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
+from raybead.distributed.stream import Task, Tick, attempt, outcomes, result_of
 from raybead.errors import StorageError
 from raybead.events import table_bytes
 from raybead.preparing import JetPool, files_of, make_pairs, pool_of
 from raybead.storage import Folder
+from raybead.timing import count, timed
 
 
 def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Tick) -> None:
@@ -69,8 +70,7 @@ def emd_targets(events: Folder, config: Emd, seed: int, folder: Folder, tick: Ti
         )
 
 
-@ray.remote
-@told
+@Task
 def _pool(events: Folder, config: Emd, seed: int) -> JetPool:
     return pool_of(events, config, seed)
 
@@ -96,8 +96,13 @@ def _make(
 
     def make(piece: int) -> int:
         number = numbers[piece]
-        table = make_pairs(jets, config, seed, number)
-        folder.write(files_of(config)[number], table_bytes(table))
+        with timed("distances"):
+            table = make_pairs(jets, config, seed, number)
+        with timed("write"):
+            content = table_bytes(table)
+            folder.write(files_of(config)[number], content)
+        count("pairs", len(table))
+        count("bytes_written", len(content))
         return len(table)
 
     return attempt(pieces, make)
