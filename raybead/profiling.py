@@ -71,8 +71,18 @@ class StageProfile:
         return sum(part.seconds for part in self.parts.values())
 
     @property
+    def done(self) -> dict[str, int]:
+        """Numbers of events, jets, and what else a stage does."""
+        return {n: int(sum(self.counts[m] for m in names)) for n, names in COLUMNS.items()}
+
+    @property
     def cpu(self) -> float:
         return sum(part.cpu for part in self.parts.values())
+
+    @property
+    def waiting(self) -> float:
+        """Seconds until the first piece began; by two clocks, where its worker is elsewhere."""
+        return max(0.0, (self.first or self.began) - self.began)
 
     @property
     def idle(self) -> float:
@@ -89,8 +99,7 @@ class StageProfile:
 
     def as_dict(self) -> dict[str, Any]:
         """As the file has it; seconds unless a name says otherwise."""
-        done = {name: sum(self.counts[n] for n in names) for name, names in COLUMNS.items()}
-        ends = self.began + self.wall
+        done, ends = self.done, self.began + self.wall
         return {
             "key": self.key,
             "finished": datetime.fromtimestamp(ends, UTC).isoformat(timespec="seconds"),
@@ -99,10 +108,9 @@ class StageProfile:
             "workers": len(self.peaks),
             "pieces": self.pieces,
             "faults": self.faults,
-            **{name: int(n) for name, n in done.items()},
+            **done,
             "wall_seconds": self.wall,
-            # By the clocks of two machines, where a worker is elsewhere.
-            "waiting_seconds": max(0.0, (self.first or self.began) - self.began),
+            "waiting_seconds": self.waiting,
             "closing_seconds": max(0.0, ends - (self.last or ends)),
             "busy_seconds": self.busy,
             "cpu_seconds": self.cpu,
@@ -123,35 +131,44 @@ class StageProfile:
 
     def rows(self, name: str) -> list[list[str]]:
         """Of the table: the stage, and its parts."""
-        done = {n: sum(self.counts[m] for m in names) for n, names in COLUMNS.items()}
-        rate = next((n for n in RATES if done[n]), None)
-        peak = max(self.peaks.values(), default=0)
-        whole = [
-            name,
-            f"{self.wall:.1f}",
-            f"{self.busy:.1f}",
-            f"{self.cpu:.1f}",
-            f"{100 * self.idle:.0f} %" if self.pieces else "",
-            f"{self.pieces}",
-            f"{len(self.peaks)}",
-            f"{peak / 2**20:.0f}" if peak else "",
-            f"{done[rate] / self.busy:,.0f} {rate}" if rate and self.busy else "",
-        ]
+        rate = next((n for n in RATES if self.done[n]), None)
+        whole = _row(name, wall=f"{self.wall:.1f}")
+        if self.pieces:
+            whole = _row(
+                name,
+                wall=f"{self.wall:.1f}",
+                waits=f"{self.waiting:.1f}",
+                busy=f"{self.busy:.1f}",
+                cpu=f"{self.cpu:.1f}",
+                idle=f"{100 * self.idle:.0f} %",
+                pieces=str(self.pieces),
+                workers=str(len(self.peaks)),
+                peak=f"{max(self.peaks.values()) / 2**20:.0f}",
+                rate=f"{self.done[rate] / self.busy:,.0f} {rate}" if rate else "",
+            )
         parts = [
-            [
-                f"  {part}",
-                "",
-                f"{one.seconds:.1f}",
-                f"{one.cpu:.1f}",
-                "",
-                f"{one.calls}",
-                "",
-                "",
-                "",
-            ]
+            _row(f"  {part}", busy=f"{one.seconds:.1f}", cpu=f"{one.cpu:.1f}")
             for part, one in self._in_order()
         ]
         return [whole, *(parts if len(parts) > 1 else [])]
+
+
+HEADERS = {
+    "wall": "wall [s]",
+    "waits": "waits [s]",
+    "busy": "busy [s]",
+    "cpu": "CPU [s]",
+    "idle": "idle",
+    "pieces": "pieces",
+    "workers": "workers",
+    "peak": "peak [MiB]",
+    "rate": "a busy second",
+}
+"""Of the table."""
+
+
+def _row(name: str, **cells: str) -> list[str]:
+    return [name, *(cells.get(column, "") for column in HEADERS)]
 
 
 class Profile:
@@ -198,11 +215,9 @@ class Profile:
             return
         rows = [row for name, one in self._stages.items() for row in one.rows(name)]
         if self.starting is not None:
-            rows.insert(0, ["starting Ray", f"{self.starting:.1f}", *[""] * 7])
-        rows.append(["all", f"{time.monotonic() - self._began:.1f}", *[""] * 7])
-        headers = ["", "wall [s]", "busy [s]", "CPU [s]", "idle", "pieces", "workers",
-                   "peak [MiB]", "a busy second"]  # fmt: skip
-        console.table("Where time went", headers, rows)
+            rows.insert(0, _row("starting Ray", wall=f"{self.starting:.1f}"))
+        rows.append(_row("all", wall=f"{time.monotonic() - self._began:.1f}"))
+        console.table("Where time went", ["", *HEADERS.values()], rows)
         console.say(f"profile: {self.run}/{PROFILE}")
 
 

@@ -79,11 +79,12 @@ def _train_here(config: Emd, seed: int, targets: Folder, board: Board) -> dict[s
             [read_parquet(targets.read(name), f"{targets}/{name}") for name in files_of(config)]
         )
         pairs, split = JetPairs.of(table), split_of(table.column("side").to_pylist())
-    torch.manual_seed(seed)
-    place = RayPlace()
-    network = EmdNetwork(config).to(place.device)
-    wrapped = place.wrapped(network)
-    trainer = EmdTrainer(network, pairs, split, config, seed, team=place.team, wrapped=wrapped)
+    with timed("build"):
+        torch.manual_seed(seed)
+        place = RayPlace()
+        network = EmdNetwork(config).to(place.device)
+        wrapped = place.wrapped(network)
+        trainer = EmdTrainer(network, pairs, split, config, seed, team=place.team, wrapped=wrapped)
     place.take_up(trainer)
     for record in trainer.epochs():
         tell_epoch(board, record, config.epochs, place.team.rank)

@@ -58,15 +58,16 @@ class JobTraining:
         with timed("fit scaling"):
             scaling = _fitted(job, jets, split) if start is None else start.scaling
             jets = scaling.apply(jets)
-        torch.manual_seed(job.seed)
-        model = _recipe(job).build().to(place.device)
-        if start is not None:
-            model.load_state_dict(start.weights)
-        wrapped = place.wrapped(model)
-        loss = JetLoss(job.loss, Space(job.graph, scaling, place.device))
-        trainer = Trainer(
-            model, jets, split, loss, job.train, job.seed, team=place.team, wrapped=wrapped
-        )
+        with timed("build"):
+            torch.manual_seed(job.seed)
+            model = _recipe(job).build().to(place.device)
+            if start is not None:
+                model.load_state_dict(start.weights)
+            wrapped = place.wrapped(model)
+            loss = JetLoss(job.loss, Space(job.graph, scaling, place.device))
+            trainer = Trainer(
+                model, jets, split, loss, job.train, job.seed, team=place.team, wrapped=wrapped
+            )
         counts = {
             "jets": dict(zip(split._fields, map(len, split), strict=True)),
             "generators": {
@@ -124,13 +125,12 @@ class JobTraining:
             test = trainer.evaluate(split.test)["loss"] if testable else math.nan
         bundle.summary["test_loss"] = None if math.isnan(test) else test
         held_out = split.test if len(split.test) else split.validation
-        metrics = {
-            "history": [asdict(record) for record in trainer.progress.history],
-            "reconstruction": reconstruction_histograms(
+        with timed("histograms"):
+            histograms = reconstruction_histograms(
                 trainer.model, trainer.items.select(held_out), self.scaling, trainer.loss
-            ),
-        }
-        return bundle, metrics
+            )
+        history = [asdict(record) for record in trainer.progress.history]
+        return bundle, {"history": history, "reconstruction": histograms}
 
 
 def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:
