@@ -53,7 +53,8 @@ class Observed:
         self.recording.__exit__(kind, error, trace)
         for name, token in zip((working_for, _observed), self._tokens, strict=True):
             name.reset(token)  # type: ignore[arg-type]
-        if kind is not None:
+        # A trial that Tune ends early is told so by SystemExit, which is no fault.
+        if kind is not None and issubclass(kind, Exception):
             self.fault = f"{kind.__name__}: {error}"
         self.count()
         seconds, cpu = self.recording.seconds, self.recording.cpu
