@@ -1,11 +1,14 @@
 """A profile's numbers against sums by hand, and what becomes of earlier ones."""
 
+import contextlib
+
 import pytest
 
 from raybead.console import Console
+from raybead.distributed.watch import Watch, at_stage, watch
 from raybead.profiling import PROFILE, Profile, StageProfile, begun
 from raybead.storage import Folder, Stage
-from raybead.timing import Part, Seen
+from raybead.timing import Part, Seen, count, timed
 
 
 def seen(worker, started, **parts):
@@ -80,8 +83,6 @@ def test_a_stage_that_fails_leaves_the_profile_as_it_was(run):
 
 
 def test_the_table_tells_stages_and_parts(run, capsys):
-    import contextlib
-
     profile = Profile(run)
     with begun(contextlib.nullcontext("cluster"), profile) as cluster:
         assert cluster == "cluster"
@@ -92,3 +93,16 @@ def test_the_table_tells_stages_and_parts(run, capsys):
         assert words in said
     Profile(run).show(Console())
     assert "nothing was done" in capsys.readouterr().out
+
+
+def test_what_the_driver_does_itself_is_a_stage_too(run):
+    profile = Profile(run)
+    stage = Stage(run, "figures", {})
+    with at_stage("demo", stage, None, profile), timed("draw"):
+        count("events_read", 3)
+    told = run.read_json(PROFILE)["stages"]["figures"]
+    assert (told["pieces"], told["workers"], told["events"]) == (1, 1, 3)
+    assert told["parts"].keys() == {"draw", "other"}
+    with at_stage("demo", stage, None, None):
+        assert watch() == Watch("demo", "figures", measured=False)
+    assert watch() == Watch()
