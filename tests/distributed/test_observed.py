@@ -32,7 +32,7 @@ STAGES = ("events/background", "events/search", "model", "scores", "hunt")
 def observed(job_text, tmp_path_factory):
     """The job of ``finished`` under another name, profiled; and what its console said."""
     output = tmp_path_factory.mktemp("observed")
-    job = parse_job(job_text, ["name=observed", f"output={output}"])
+    job = parse_job(job_text, ["name=watched", f"output={output}"])
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         run = execute(job, "hunt", Console(form="json"), profile=True)
@@ -42,14 +42,16 @@ def observed(job_text, tmp_path_factory):
 def test_results_are_the_same_bytes_with_a_profile(observed, finished):
     run, _ = observed
     for folder in ("events/background", "events/search", "scores", "model"):
-        for name in (finished / folder).names(".parquet") + (finished / folder).names(".pt"):
+        for name in (finished / folder).names(".parquet") + (finished / folder).names(
+            ".safetensors"
+        ):
             assert (run / folder).read(name) == (finished / folder).read(name), name
     ours, theirs = ((one / "hunt").read("result.json").decode() for one in (run, finished))
-    assert ours.replace('"observed"', '"small"') == theirs
+    assert ours.replace('"watched"', '"small"') == theirs
     for stage in STAGES:
         facts = stage_facts(run, stage)
         theirs = {**stage_facts(finished, stage), "seconds": facts["seconds"]}
-        assert json.dumps(facts).replace('"observed"', '"small"') == json.dumps(theirs)
+        assert json.dumps(facts).replace('"watched"', '"small"') == json.dumps(theirs)
 
 
 def test_parts_add_up_to_what_workers_were_busy(observed):
@@ -86,7 +88,7 @@ def test_every_stage_is_told_from_start_to_end(observed):
     events = [(one["event"], one.get("stage")) for one in lines if "stage" in one]
     bracketed = [one for one in events if one[0] in ("started", "finished")]
     assert bracketed == [(event, name) for name in STAGES for event in ("started", "finished")]
-    assert {one["run"] for one in lines} == {"observed"}
+    assert {one["run"] for one in lines} == {"watched"}
     assert not [one for one in lines if one["level"] != "info"]
 
 
@@ -133,7 +135,7 @@ def test_the_exporter_has_the_counts_of_the_cutflow(observed):
         ("raybead_items_scored_total", "scores", ""): 2400,
         ("raybead_toys_total", "hunt", ""): 3000,
     }
-    expected = {(name, "observed", *tags): n for (name, *tags), n in expected.items()}
+    expected = {(name, "watched", *tags): n for (name, *tags), n in expected.items()}
     # A gauge is there while its process is: that of the training's is over.
     metrics.show_losses("driver", "model", {"validation": 0.5})
     expected["raybead_loss", "driver", "model", "validation"] = 0.5
@@ -151,7 +153,7 @@ def test_workers_log_their_pieces_with_run_and_stage(observed):  # noqa: ARG001 
     told = Counter()
     for file in logs("worker-*.err"):
         for line in file.read_text().splitlines():
-            if '"run": "observed"' in line:
+            if '"run": "watched"' in line:
                 one = json.loads(line)
                 told[one["stage"], one["event"]] += 1
     assert told["events/background", "started"] == told["events/background", "finished"] == 4
