@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
@@ -25,7 +25,8 @@ from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels, download_files, show_files
 from raybead.inspection import inspect
-from raybead.options import Address, Cpus, FromSweep, JobFile, Overwrite, Set
+from raybead.logline import asked_form, log_line
+from raybead.options import Address, Cpus, FromSweep, JobFile, Log, Overwrite, Set, WithProfile
 from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
 from raybead.remote import follow, pack, stop, submit
@@ -50,8 +51,10 @@ def _verb(verb: Verb, says: str) -> Callable[..., None]:
         cpus: Cpus = None,
         overwrite: Overwrite = False,
         from_sweep: FromSweep = False,
+        log: Log = "auto",
+        profile: WithProfile = False,
     ) -> None:
-        console = Console()
+        console = Console(form=log)
         run = execute(
             _best(job, set_) if from_sweep else load_job(job, set_),
             verb,
@@ -59,6 +62,7 @@ def _verb(verb: Verb, says: str) -> Callable[..., None]:
             address=address,
             num_cpus=cpus,
             overwrite=overwrite,
+            profile=profile,
         )
         show_run(run, console)
 
@@ -85,13 +89,15 @@ def sweep(
     address: Address = None,
     cpus: Cpus = None,
     overwrite: Overwrite = False,
+    log: Log = "auto",
+    profile: WithProfile = False,
 ) -> None:
     """Try other values of some keys, rank them without truth, and keep the best model."""
     from raybead.sweep import sweep as run_sweep  # torch takes seconds
 
-    console = Console()
-    raw = load_raw(job, set_)
-    run = run_sweep(raw, console, address=address, num_cpus=cpus, overwrite=overwrite)
+    console = Console(form=log)
+    raw, where = load_raw(job, set_), {"address": address, "num_cpus": cpus}
+    run = run_sweep(raw, console, **where, overwrite=overwrite, profile=profile)
     show_run(run, console)
 
 
@@ -101,9 +107,16 @@ app.command(pack, show=False)
 
 
 @app.command
-def demo(*, set_: Set = (), address: Address = None, cpus: Cpus = None) -> None:
+def demo(
+    *,
+    set_: Set = (),
+    address: Address = None,
+    cpus: Cpus = None,
+    log: Log = "auto",
+    profile: WithProfile = False,
+) -> None:
     """Generate events with a resonance among them, and find it."""
-    run(_demo_job(), set_=set_, address=address, cpus=cpus)
+    run(_demo_job(), set_=set_, address=address, cpus=cpus, log=log, profile=profile)
 
 
 @app.command
@@ -149,6 +162,7 @@ def generate(
     labels: Annotated[Labels, Parameter(help="A column, a file beside, or nowhere.")] = "column",
     address: Address = None,
     cpus: Cpus = None,
+    log: Log = "auto",
 ) -> None:
     """Generate QCD dijets, and a resonance among them, as an LHC Olympics file."""
     from raybead.distributed.session import session
@@ -163,7 +177,7 @@ def generate(
         )
     except ValidationError as error:
         raise _told(error, "resonance") from None
-    console = Console()
+    console = Console(form=log)
     with session(address, cpus) as cluster, console.stage("generate") as tick:
         from raybead.distributed.generate import generate as generate_file
 
@@ -217,18 +231,20 @@ def _demo_job() -> Path:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command. Errors a user can mend print as one line and exit non-zero."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(
-            sys.argv[1:] if arguments is None else arguments,
-            exit_on_error=False,
-            print_error=False,
-        )
+        app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        print(f"raybead: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(words, str(error), 2)
     except RaybeadError as error:
-        print(f"raybead: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(words, str(error), error.exit_code)
     except KeyboardInterrupt:
-        print("raybead: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        _end(words, "interrupted; the same command goes on from here", 130)
+
+
+def _end(words: list[str], why: str, code: int) -> NoReturn:
+    """The last line, and the exit status."""
+    as_json = asked_form(words) == "json"
+    last = log_line("fault", why, exit=code) if as_json else f"raybead: {why}"
+    print(last, file=sys.stderr)
+    sys.exit(code)

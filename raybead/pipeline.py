@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Literal
 
 from raybead.config import FileSource, Job, dump_job, parse_job
 from raybead.console import Console, Tick
 from raybead.distributed.cluster import Cluster, cluster_now
 from raybead.distributed.session import session
+from raybead.distributed.watch import at_stage
 from raybead.errors import RunError
 from raybead.events import EventSample, Piece, table_bytes
+from raybead.profiling import Profile, begun
 from raybead.report import write_emd_report, write_report
 from raybead.stages import (
     Stages,
@@ -55,6 +59,7 @@ def execute(
     address: str | None = None,
     num_cpus: int | None = None,
     overwrite: bool = False,
+    profile: bool = False,
 ) -> Folder:
     """Do a job up to a stage: what is current is kept, what isn't is done, and why is said.
 
@@ -65,6 +70,7 @@ def execute(
         address: of a Ray cluster; see :func:`raybead.distributed.session.session`.
         num_cpus: of a Ray that is started on this machine.
         overwrite: whether a run of other data in the same place may be replaced.
+        profile: whether to measure where time goes, show it and write ``profile.json``.
 
     Returns:
         The run's folder.
@@ -72,6 +78,7 @@ def execute(
     Raises:
         RaybeadError: whatever stops the job, in one line.
     """
+    console.about(job.name)
     stages = Stages.of(job)
     run = run_folder(job)
     if verb not in ("prepare", "train-emd"):
@@ -103,17 +110,23 @@ def execute(
     for stage in (*(stage for _, stage, _ in every), stages.report()):
         stage.mark()
     told = "figures" in STEPS[verb]
+    seen = Profile(run) if profile else None
     if any(stage.why_stale() is not None for _, stage, _ in steps):
-        with session(address, num_cpus):
+        with begun(session(address, num_cpus), seen):
             for title, stage, work in steps:
                 # What the cluster had at the last stage may be gone, or be more by now.
-                _do(title, stage, lambda tick, work=work: work(cluster_now(), tick), console)
+                cluster = cluster_now()
+                doing = partial(at_stage, job.name, stage, cluster, seen)
+                _do(title, stage, partial(work, cluster), console, doing)
     elif not told or stages.report().why_stale() is None:
         console.say(f"{run}: all is current")
         return run
     if told:
         report = stages.report()  # by now it may have a study more to tell of
-        _do("report", report, lambda tick: _report(job, report, tick), console)
+        doing = partial(at_stage, job.name, report, None, seen)
+        _do("report", report, partial(_report, job, report), console, doing)
+    if seen is not None:
+        seen.show(console)
     return run
 
 
@@ -121,7 +134,11 @@ Work = Callable[[Cluster, Tick], Mapping[str, Any]]
 
 
 def _do(
-    title: str, stage: Stage, work: Callable[[Tick], Mapping[str, Any]], console: Console
+    title: str,
+    stage: Stage,
+    work: Callable[[Tick], Mapping[str, Any]],
+    console: Console,
+    doing: Callable[[], AbstractContextManager[None]],
 ) -> None:
     why = stage.why_stale()
     if why is None:
@@ -130,7 +147,7 @@ def _do(
     if why != "not done yet":
         console.say(f"{title}: {why}")
     started = time.monotonic()
-    with console.stage(title) as tick:
+    with console.stage(title, stage.name) as tick, doing():
         facts = work(tick)
     stage.finish({**facts, "seconds": round(time.monotonic() - started, 1)})
 

@@ -14,10 +14,12 @@ from raybead.config.swept_keys import SWEPT_SECTIONS
 from raybead.console import Console
 from raybead.distributed.cluster import cluster_now
 from raybead.distributed.session import session
+from raybead.distributed.watch import at_stage
 from raybead.errors import JobError, RunError, TrainingError
 from raybead.events import read_parquet, table_bytes
 from raybead.models import Bundle
 from raybead.pipeline import execute
+from raybead.profiling import Profile, begun
 from raybead.report.sweep import write_sweep_report
 from raybead.scoring.members import MEMBERS, SECTION
 from raybead.stages import Stages, run_folder, with_networks
@@ -52,6 +54,7 @@ def sweep(
     address: str | None = None,
     num_cpus: int | None = None,
     overwrite: bool = False,
+    profile: bool = False,
 ) -> Folder:
     """Run a job's sweep: prepare, try, rank, and put the best bundle into ``model/``.
 
@@ -61,6 +64,7 @@ def sweep(
         address: of a Ray cluster; see :func:`raybead.distributed.session.session`.
         num_cpus: of a Ray that is started on this machine.
         overwrite: whether a run of other data in the same place may be replaced.
+        profile: whether to measure where time goes, show it and write ``profile.json``.
 
     Returns:
         The run's folder.
@@ -71,9 +75,11 @@ def sweep(
     job, config = _asked(raw)
     refuse_unknown_keys(config, raw)
     run, jobs = run_folder(job), _prepared(raw, job, config)
-    with session(address, num_cpus):
+    console.about(job.name)
+    seen = Profile(run) if profile else None
+    with begun(session(address, num_cpus), seen):
         for one in jobs.values():
-            execute(one, "prepare", console, overwrite=overwrite)
+            execute(one, "prepare", console, overwrite=overwrite, profile=profile)
             _judge(one, config, console)
         if config.evaluation:
             _refuse_no_truth(jobs)
@@ -90,7 +96,8 @@ def sweep(
             if why != "not done yet":
                 console.say(f"sweep: {why}")
             started = time.monotonic()
-            with console.stage("sweep") as tick:
+            doing = at_stage(job.name, stage, cluster_now(), seen)
+            with console.stage("sweep") as tick, doing:
                 from raybead.distributed.sweep import run_trials
 
                 records, refused = run_trials(
@@ -106,6 +113,8 @@ def sweep(
     found = (run / "sweep").read_json(BEST)
     if _promoted(trial_job(raw, found["values"]), found, jobs):
         console.say(f"model: the best trial's, {found['trial']}")
+    if seen is not None:
+        seen.show(console)
     return run
 
 

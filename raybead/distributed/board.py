@@ -27,9 +27,18 @@ class _BoardActor:
         return self._notes[number:]
 
 
-def post(board: Board, note: dict[str, Any]) -> None:
-    """Put a note on the board; doesn't wait, and never fails the work that it tells of."""
-    board.post.remote(note)
+def post(board: Board, note: dict[str, Any], *, wait: bool = False) -> None:
+    """Put a note on the board; doesn't wait, and never fails the work that it tells of.
+
+    Args:
+        board: that it goes to.
+        note: to be put there.
+        wait: whether it is there afterwards; for a last note, whose worker then ends.
+    """
+    posted = board.post.remote(note)
+    if wait:
+        with contextlib.suppress(RayError):
+            ray.get(posted)
 
 
 @contextlib.contextmanager

@@ -10,16 +10,17 @@ import pyarrow as pa
 import torch
 
 from raybead.config import Emd, GpuAsk
-from raybead.distributed.board import Board, post
+from raybead.distributed.board import Board
 from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick
-from raybead.distributed.workers import Epochs, RayPlace, crew_of, train_together
+from raybead.distributed.workers import Epochs, RayPlace, crew_of, tell_epoch, train_together
 from raybead.errors import RaybeadError
 from raybead.events import read_parquet
 from raybead.models.emd_bundle import EmdBundle
 from raybead.models.emd_network import EmdNetwork
 from raybead.preparing import files_of
 from raybead.storage import Folder
+from raybead.timing import timed
 from raybead.training.emd import EmdTrainer, JetPairs, agreement, measured, split_of
 
 PAIRS_A_WORKER = 8
@@ -84,26 +85,29 @@ def _train_worker(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _train_here(config: Emd, seed: int, targets: Folder, board: Board) -> dict[str, Any]:
-    table = pa.concat_tables(
-        [read_parquet(targets.read(name), f"{targets}/{name}") for name in files_of(config)]
-    )
-    pairs, split = JetPairs.of(table), split_of(table.column("side").to_pylist())
-    torch.manual_seed(seed)
-    place = RayPlace()
-    network = EmdNetwork(config).to(place.device)
-    wrapped = place.wrapped(network)
-    trainer = EmdTrainer(network, pairs, split, config, seed, team=place.team, wrapped=wrapped)
+    with timed("load pairs"):
+        table = pa.concat_tables(
+            [read_parquet(targets.read(name), f"{targets}/{name}") for name in files_of(config)]
+        )
+        pairs, split = JetPairs.of(table), split_of(table.column("side").to_pylist())
+    with timed("build"):
+        torch.manual_seed(seed)
+        place = RayPlace()
+        network = EmdNetwork(config).to(place.device)
+        wrapped = place.wrapped(network)
+        trainer = EmdTrainer(network, pairs, split, config, seed, team=place.team, wrapped=wrapped)
     place.take_up(trainer)
     for record in trainer.epochs():
-        if place.team.rank == 0:
-            post(board, {**asdict(record), "epochs": config.epochs})
-        place.leave_state(trainer)
+        tell_epoch(board, record, config.epochs, place.team.rank)
+        with timed("checkpoint"):
+            place.leave_state(trainer)
     if place.team.rank != 0:
         return {}
     progress = trainer.progress
     network.load_state_dict(progress.best_weights)
     held_out = table.select(["pair", "kind", "emd"]).take(split.test.numpy())
-    found = measured(network.eval(), pairs.select(split.test))
+    with timed("test"):
+        found = measured(network.eval(), pairs.select(split.test))
     return {
         "weights": {name: tensor.cpu().numpy() for name, tensor in progress.best_weights.items()},
         "history": [asdict(record) for record in progress.history],

@@ -13,11 +13,12 @@ import ray
 
 from raybead.config import Ask, Emd
 from raybead.distributed.asks import Wanted, awaited
-from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
+from raybead.distributed.stream import Task, Tick, attempt, outcomes, result_of
 from raybead.errors import StorageError
 from raybead.events import table_bytes
 from raybead.preparing import JetPool, files_of, make_pairs, pool_of
 from raybead.storage import Folder
+from raybead.timing import count, timed
 
 NOTHING_SAID = Ask()
 
@@ -83,8 +84,7 @@ def emd_targets(
         )
 
 
-@ray.remote
-@told
+@Task
 def _pool(events: Folder, config: Emd, seed: int) -> JetPool:
     return pool_of(events, config, seed)
 
@@ -110,8 +110,13 @@ def _make(
 
     def make(piece: int) -> int:
         number = numbers[piece]
-        table = make_pairs(jets, config, seed, number)
-        folder.write(files_of(config)[number], table_bytes(table))
+        with timed("distances"):
+            table = make_pairs(jets, config, seed, number)
+        with timed("write"):
+            content = table_bytes(table)
+            folder.write(files_of(config)[number], content)
+        count("pairs", len(table))
+        count("bytes_written", len(content))
         return len(table)
 
     return attempt(pieces, make)

@@ -13,7 +13,7 @@ import ray
 from raybead.config import Ask, Hunt
 from raybead.distributed.asks import Wanted, awaited
 from raybead.distributed.cluster import cluster_now
-from raybead.distributed.stream import Tick, result_of, told
+from raybead.distributed.stream import Task, Tick, result_of
 from raybead.events import read_parquet, table_bytes
 from raybead.hunt import (
     CHUNK,
@@ -32,6 +32,7 @@ from raybead.hunt import (
 )
 from raybead.observables.controls import SCORED
 from raybead.storage import Folder
+from raybead.timing import count, timed
 
 RESULT = "result.json"
 OUTLIERS = "outliers.parquet"
@@ -139,26 +140,29 @@ def scores_of(run: str, scores: Folder, config: Hunt, *, signal: bool = False) -
     return Scores(run, search, background, known)
 
 
-@ray.remote
-@told
+@Task
 def _prepare(runs: Mapping[str, Folder], config: Hunt) -> list[Box]:
-    return boxes_of([scores_of(name, scores, config) for name, scores in runs.items()], config)
+    with timed("read"):
+        read = [scores_of(name, scores, config) for name, scores in runs.items()]
+    with timed("boxes"):
+        return boxes_of(read, config)
 
 
-@ray.remote
-@told
+@Task
 def _toys(boxes: list[Box], config: Hunt, n: int, seed: int, first: int) -> np.ndarray:
-    return joint_statistics(boxes, config, n, seed, first)
+    with timed("toys"):
+        found = joint_statistics(boxes, config, n, seed, first)
+    count("toys", n)
+    return found
 
 
-@ray.remote
-@told
+@Task
 def _trials(boxes: list[Box], number: int, seed: int) -> Any:
-    return trials_of(boxes[number], (seed, number, 1))
+    with timed("trials"):
+        return trials_of(boxes[number], (seed, number, 1))
 
 
-@ray.remote
-@told
+@Task
 def _conclude(
     scores: Folder,
     own: str,
@@ -170,7 +174,8 @@ def _conclude(
 ) -> dict[str, Any]:
     observed, toys = found
     trials = [result_of(task) for task in crossings]
-    result = described(boxes, config, observed, toys, trials, own)
+    with timed("describe"):
+        result = described(boxes, config, observed, toys, trials, own)
     table = read_parquet(scores.read("search.parquet"), f"{scores}/search.parquet")
     hunted = _outliers(boxes[0], own)
     event = table.column("event").to_numpy()
@@ -181,9 +186,11 @@ def _conclude(
     }
     rated = Cuts(boxes[0].edges, passing, config.observable)
     names = [name for name in SCORED if name in table.column_names]
-    result["evaluation"] = evaluate(table, names, cuts=rated)
-    folder.write(OUTLIERS, table_bytes(hunted))
-    folder.write_json(RESULT, result)
+    with timed("evaluate"):
+        result["evaluation"] = evaluate(table, names, cuts=rated)
+    with timed("write"):
+        folder.write(OUTLIERS, table_bytes(hunted))
+        folder.write_json(RESULT, result)
     return result
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-import ray
 from ray.data import ActorPoolStrategy
 
 from raybead.config import GpuAsk, Job, Score
 from raybead.distributed.asks import Wanted, awaited, on_gpus
 from raybead.distributed.cluster import Cluster
-from raybead.distributed.stream import Tick, attempt, outcomes, result_of, told
+from raybead.distributed.stream import Task, Tick, attempt, outcomes, result_of
 from raybead.events import read_parquet, table_bytes
 from raybead.scoring import EVENT_COLUMNS, Calibrations, Member, scoring_members
 from raybead.storage import Folder, Role
+from raybead.timing import Recording, count, timed
 
 ROLES: tuple[Role, ...] = ("background", "search")
 LOSSES = ".losses"
@@ -155,22 +155,35 @@ class ScoreActor:
     ) -> None:
         self._pieces, self._events, self._folder = pieces, events, folder
         device = "cuda" if gpu else "cpu"
-        self._scorers = [member.scorer(leading, device) for member in members]
+        self._before: Recording | None = Recording()
+        with self._before, timed("load model"):
+            self._scorers = [member.scorer(leading, device) for member in members]
 
     def __call__(self, pieces: pa.Table) -> pa.Table:
-        return attempt(pieces, self._score)
+        before, self._before = self._before, None
+        return attempt(pieces, self._score, before)
 
     def _score(self, piece: int) -> int:
         role, name, members = self._pieces[piece]
         folder = self._events[role]
-        rows = read_parquet(folder.read(name), f"{folder}/{name}", EVENT_COLUMNS)
+        with timed("read"):
+            content = folder.read(name)
+            rows = read_parquet(content, f"{folder}/{name}", EVENT_COLUMNS)
+        count("bytes_read", len(content))
         for number in members:
             scoring = self._scorers[number - 1].scoring(rows)
-            for what, kept in scoring.stored.items():
-                (self._folder / what / role).write(name, table_bytes(kept))
             losses = self._folder / LOSSES / str(number) / role
-            losses.write(name, table_bytes(scoring.losses))
+            with timed("write"):
+                for what, kept in scoring.stored.items():
+                    _write(self._folder / what / role, name, kept)
+                _write(losses, name, scoring.losses)
         return len(rows)
+
+
+def _write(folder: Folder, name: str, table: pa.Table) -> None:
+    content = table_bytes(table)
+    folder.write(name, content)
+    count("bytes_written", len(content))
 
 
 def score_events(
@@ -192,15 +205,18 @@ def score_events(
     Returns:
         See :func:`score`.
     """
-    tables: list[dict[Role, pa.Table]] = [
-        {role: _whole(losses / str(number) / role, names[role]) for role in ROLES}
-        for number in range(1, len(members) + 1)
-    ]
-    found = Calibrations.fit(tables, [member.score for member in members], logarithms)
-    found.save(folder)
-    for role in ROLES:
-        scores = found.scores([of_member[role] for of_member in tables])
-        folder.write(f"{role}.parquet", table_bytes(scores))
+    with timed("read losses"):
+        tables: list[dict[Role, pa.Table]] = [
+            {role: _whole(losses / str(number) / role, names[role]) for role in ROLES}
+            for number in range(1, len(members) + 1)
+        ]
+    with timed("calibrate"):
+        found = Calibrations.fit(tables, [member.score for member in members], logarithms)
+        found.save(folder)
+        scores = {role: found.scores([of[role] for of in tables]) for role in ROLES}
+    with timed("write"):
+        for role in ROLES:
+            _write(folder, f"{role}.parquet", scores[role])
     facts = {
         "calibration": found.members[0].as_dict(),
         "events": {role: len(table) for role, table in tables[0].items()},
@@ -208,7 +224,7 @@ def score_events(
     return facts if found.ensemble is None else {**facts, "ensemble": found.ensemble.as_dict()}
 
 
-_score_events = ray.remote(told(score_events))
+_score_events = Task(score_events)
 
 
 def _whole(folder: Folder, names: list[str]) -> pa.Table:

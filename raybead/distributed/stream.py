@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -13,30 +15,50 @@ import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
 
 from raybead import errors
+from raybead.distributed.observed import Observed
+from raybead.distributed.watch import Watch, gathered, gathered_later, watch
 from raybead.errors import RaybeadError, RunError
+from raybead.timing import Recording
 
 Tick = Callable[[int, int, str], None]
 """Called with pieces done, pieces in all, and a remark; of none in all, the remark is a note."""
 
 OUTCOME = pa.schema(
-    [("piece", pa.int64()), ("result", pa.string()), ("fault", pa.string()), ("text", pa.string())]
+    [
+        ("piece", pa.int64()),
+        ("result", pa.string()),
+        ("fault", pa.string()),
+        ("text", pa.string()),
+        ("seen", pa.string()),
+    ]
 )
 
 
-def attempt(pieces: pa.Table, work: Callable[[int], Any]) -> pa.Table:
+def attempt(
+    pieces: pa.Table, work: Callable[[int], Any], before: Recording | None = None
+) -> pa.Table:
     """Do the pieces of a batch; results are JSON.
 
     What a user can mend travels as a value: Ray would wrap an exception in tracebacks, and
     might try again what can't succeed.
+
+    Args:
+        pieces: their numbers, and what they are done for, as :func:`outcomes` hands them out.
+        work: does one.
+        before: what this process did beforehand; told with the first piece.
     """
     rows = []
-    for piece in pieces.column("id").to_pylist():
+    for given in pieces.to_pylist():
+        piece = given.pop("id")
         row = {"piece": piece, "result": None, "fault": None, "text": None}
-        try:
-            row["result"] = json.dumps(work(piece))
-        except RaybeadError as error:
-            row |= {"fault": type(error).__name__, "text": str(error)}
-        rows.append(row)
+        with Observed(Watch(**given), f"piece {piece}", before) as observed:
+            try:
+                row["result"] = json.dumps(work(piece))
+            except RaybeadError as error:
+                row |= {"fault": type(error).__name__, "text": str(error)}
+                observed.fault = str(error)
+        before = None
+        rows.append({**row, "seen": observed.told()})
     return pa.Table.from_pylist(rows, schema=OUTCOME)
 
 
@@ -51,6 +73,47 @@ def told(work: Callable[..., Any]) -> Any:
             return type(error).__name__, str(error)
 
     return careful
+
+
+class Task:
+    """A Ray task of a function whose errors are :func:`told`, seen at work for the driver's stage.
+
+    Has a remote function's ``remote`` and ``options``. What the function returns is one object;
+    what became of the work is another, which the driver fetches when the stage is over.
+    """
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        self._remote: Any = ray.remote(num_returns=2)(_observed(work))
+
+    def options(self, **asked: Any) -> Task:
+        """The same task, which asks for something."""
+        other = copy.copy(self)
+        other._remote = self._remote.options(**asked)
+        return other
+
+    def remote(self, *arguments: Any) -> Any:
+        """Submit it; a reference to what it will return."""
+        result, seen = self._remote.remote(watch(), *arguments)
+        gathered_later(seen)
+        return result
+
+
+def _observed(work: Callable[..., Any]) -> Callable[..., Any]:
+    careful = told(work)
+
+    def seen(what: Watch, *arguments: Any) -> tuple[Any, str | None]:
+        with Observed(what, work.__name__.strip("_")) as observed:
+            result = careful(*arguments)
+            match result:
+                case (str(), str(text)):
+                    observed.fault = text
+        return result, observed.told()
+
+    # What Ray shows the task as; all of functools.wraps would tell it other arguments.
+    seen.__module__, seen.__qualname__, seen.__name__ = (
+        work.__module__, work.__qualname__, work.__name__
+    )  # fmt: skip
+    return seen
 
 
 def result_of(reference: Any) -> Any:
@@ -116,7 +179,7 @@ def _round(numbers: list[int], work: Any, options: dict[str, Any]) -> Iterator[t
     # Blocks that are there already: reading a range would be an operator of its own, for which
     # Ray Data keeps back half of a small machine. Tables that are given would be looked at by a
     # task each; of items the driver knows all.
-    items = [{"id": number} for number in numbers]
+    items = [{"id": number, **asdict(watch())} for number in numbers]
     pieces = ray.data.from_items(items, override_num_blocks=len(items))
     # Outcomes are small. Reserving room for outputs not yet known, Ray Data would begin with one
     # piece at a time and start the second worker only when the first piece is done.
@@ -128,6 +191,7 @@ def _round(numbers: list[int], work: Any, options: dict[str, Any]) -> Iterator[t
     for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         rows: Any = table  # the format asked for is Arrow
         for row in rows.to_pylist():
+            gathered(row["seen"])
             if row["fault"] is not None:
                 raise getattr(errors, row["fault"])(row["text"])
             yield row["piece"], json.loads(row["result"])

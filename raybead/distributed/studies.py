@@ -10,9 +10,10 @@ import ray
 from raybead.config import Ask, Calibrate, Hunt, Job
 from raybead.distributed.asks import Wanted, awaited
 from raybead.distributed.hunt import scores_of
-from raybead.distributed.stream import Tick, result_of, told
+from raybead.distributed.stream import Task, Tick, result_of, told
 from raybead.hunt.studies import Material, Point, false_alarm, recovered, summed_up
 from raybead.storage import Folder
+from raybead.timing import count, timed
 
 RESULT = "result.json"
 SETS_A_TASK = 5
@@ -109,8 +110,7 @@ def _in_order(tasks: list[Any], tick: Tick, remark: str) -> Iterator[Any]:
         yield result_of(task)
 
 
-@ray.remote
-@told
+@Task
 def _material(
     scores: Folder, hunt: Hunt, config: Calibrate, seed: int, signal: bool = False,
     injects: bool = False,
@@ -125,14 +125,15 @@ def _facts(material: Any) -> Any:
     return material.facts if isinstance(material, Material) else material
 
 
-@ray.remote
-@told
+@Task
 def _alarms(material: Material, toys: int, seed: int, numbers: range) -> Any:
-    return [false_alarm(material, toys, (seed, number)) for number in numbers]
+    with timed("hunts"):
+        found = [false_alarm(material, toys, (seed, number)) for number in numbers]
+    _count(len(numbers), toys)
+    return found
 
 
-@ray.remote
-@told
+@Task
 def _recoveries(
     material: Material,
     reach: Any,
@@ -142,6 +143,14 @@ def _recoveries(
     strength: float,
     numbers: range,
 ) -> Any:
-    return [
-        recovered(material, reach, mass, strength, toys, (*seed, number)) for number in numbers
-    ]
+    with timed("hunts"):
+        found = [
+            recovered(material, reach, mass, strength, toys, (*seed, number)) for number in numbers
+        ]
+    _count(len(numbers), toys)
+    return found
+
+
+def _count(hunts: int, toys: int) -> None:
+    count("hunts", hunts)
+    count("toys", hunts * toys)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.progress_reporter import TrialProgressCallback
@@ -29,10 +28,12 @@ from ray.tune.search import Searcher
 
 from raybead.config import GpuAsk, Job, Sweep
 from raybead.distributed.asks import LEAST_CPU, Wanted, awaited, on_gpus
+from raybead.distributed.board import watched
 from raybead.distributed.cluster import Cluster
-from raybead.distributed.stream import Tick, result_of, told
+from raybead.distributed.stream import Task, Tick, result_of
 from raybead.distributed.trials import run_trial
-from raybead.distributed.workers import Crew
+from raybead.distributed.watch import watch
+from raybead.distributed.workers import Crew, sorted_out
 from raybead.errors import TrainingError
 from raybead.storage import Folder
 from raybead.sweeping.course import TICKETS, Course
@@ -64,8 +65,7 @@ def make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict[
     return result_of(_make_judged.options(**wanted.options()).remote(events, job, sweep, folder))
 
 
-@ray.remote
-@told
+@Task
 def _make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> Any:
     return write_judged(events, job, sweep, folder)
 
@@ -112,23 +112,25 @@ def run_trials(
     # One that waits for workers of its own holds next to nothing meanwhile.
     asks = crew.each.bundle() if crew.workers == 1 else {"CPU": LEAST_CPU}
     space = _members(state) if sweep.search == "pbt" else None
-    tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(run_trial, course=course, crew=crew), asks),
-        param_space=space,
-        tune_config=_tune_config(state, at_a_time),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=path,
-            storage_filesystem=filesystem,
-            stop=_Budget(state),
-            callbacks=[_Watch(state)],
-            failure_config=tune.FailureConfig(max_failures=2),
-            verbose=0,
-        ),
-    )
-    if space is None or space["given"]["grid_search"]:
-        with awaited(crew.each, crew.workers, "workers", tick):
-            tuner.fit()
+    with watched(sorted_out(lambda _: None)) as board:
+        given = {"course": course, "crew": crew, "board": board, "what": watch()}
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(run_trial, **given), asks),
+            param_space=space,
+            tune_config=_tune_config(state, at_a_time),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=path,
+                storage_filesystem=filesystem,
+                stop=_Budget(state),
+                callbacks=[_Watch(state)],
+                failure_config=tune.FailureConfig(max_failures=2),
+                verbose=0,
+            ),
+        )
+        if space is None or space["given"]["grid_search"]:
+            with awaited(crew.each, crew.workers, "workers", tick):
+                tuner.fit()
     scratch.delete()
     (course.trials / TICKETS).delete()
     return state.records(), state.proposer.refused

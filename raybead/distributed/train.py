@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from raybead.config import Job
-from raybead.distributed.board import Board, post
+from raybead.distributed.board import Board
 from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick
-from raybead.distributed.workers import Epochs, RayPlace, crew_of, train_together
+from raybead.distributed.workers import Epochs, RayPlace, crew_of, tell_epoch, train_together
 from raybead.errors import RaybeadError, StorageError
 from raybead.graphs import Scaling
 from raybead.models import Bundle, Recipe
@@ -96,11 +95,10 @@ def _train_here(job: Job, events: Folder, kept: Folder, board: Board) -> dict[st
     place, every = RayPlace(), job.train.keep_every
     training = JobTraining.of(job, events, place)
     for record in training.epochs(place):
-        if place.team.rank == 0:
-            post(board, {**asdict(record), "epochs": job.train.epochs})
-            if every is not None and (record.epoch + 1) % every == 0:
-                # Before the state: a try that is killed in between keeps the epoch again.
-                training.keep(record, kept)
+        tell_epoch(board, record, job.train.epochs, place.team.rank)
+        if place.team.rank == 0 and every is not None and (record.epoch + 1) % every == 0:
+            # Before the state: a try that is killed in between keeps the epoch again.
+            training.keep(record, kept)
     bundle, metrics = training.finished()
     return {
         "weights": {name: tensor.cpu().numpy() for name, tensor in bundle.weights.items()},

@@ -13,7 +13,9 @@ from ray import tune
 
 from raybead.config import Job
 from raybead.distributed.board import Board, post
-from raybead.distributed.workers import Crew, RayPlace, train_together
+from raybead.distributed.observed import Observed, count_so_far
+from raybead.distributed.watch import Watch, watch, watching
+from raybead.distributed.workers import SEEN, Crew, RayPlace, train_together
 from raybead.errors import RaybeadError
 from raybead.events import read_parquet
 from raybead.storage import Folder
@@ -30,6 +32,7 @@ from raybead.sweeping.trial import (
     record_of,
     trained_of,
 )
+from raybead.timing import Seen
 from raybead.training import (
     STATE,
     JobTraining,
@@ -44,8 +47,27 @@ from raybead.training import (
 VALUES = "values.json"
 
 
-def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
-    """What Tune runs: what is given in the config are the values to be tried."""
+def run_trial(
+    config: dict[str, Any], course: Course, crew: Crew, board: Board, what: Watch
+) -> None:
+    """What Tune runs: what is given in the config are the values to be tried.
+
+    Args:
+        config: Tune's, for this trial.
+        course: of the sweep.
+        crew: workers of a trial.
+        board: that each worker's time is posted on.
+        what: the trial is done for.
+    """
+
+    def told(seen: Seen) -> None:
+        post(board, {SEEN: json.dumps(seen.as_dict())})
+
+    with watching(what, told):
+        _run_trial(config, course, crew, board)
+
+
+def _run_trial(config: dict[str, Any], course: Course, crew: Crew, board: Board) -> None:
     ticket = course.of_ticket(tune.get_context().get_trial_id())
     folder, values = course.trials / ticket.trial, config["given"]["values"]
     record = record_of(folder)
@@ -59,7 +81,12 @@ def run_trial(config: dict[str, Any], course: Course, crew: Crew) -> None:
             epoch, value = trial.judge_again(*_judged_by(course, trial.job))
             tune.report({"epoch": epoch, "objective": value})
         elif crew.workers == 1:
-            _alone(trial, course, crew)
+            observed = Observed(watch(), f"trial {ticket.trial}")
+            try:
+                with observed:
+                    _alone(trial, course, crew)
+            finally:
+                post(board, {SEEN: observed.told()}, wait=True)
         else:
             _together(trial, ticket, course, crew)
     except RaybeadError as error:
@@ -73,6 +100,7 @@ def _alone(trial: Trial, course: Course, crew: Crew) -> None:
     place = _TunePlace(trial.folder / RESUME, device, trial.values)
 
     def on_judged(epoch: int, value: float, training: JobTraining) -> None:
+        count_so_far()
         found = {"epoch": epoch, "objective": value}
         if course.sweep.search != "pbt":
             tune.report(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ from ray.train.torch import TorchConfig
 from torch import nn
 
 from raybead.config import GpuAsk, Train, smallest_batch
+from raybead.distributed import metrics
 from raybead.distributed.asks import Wanted, awaited, on_gpus
-from raybead.distributed.board import watched
-from raybead.distributed.session import Cluster
+from raybead.distributed.board import Board, post, watched
+from raybead.distributed.cluster import Cluster
+from raybead.distributed.observed import Observed, count_so_far
 from raybead.distributed.stream import Tick
+from raybead.distributed.watch import gathered, watch
 from raybead.errors import StorageError, TrainingError, WorkersLostError
 from raybead.storage import Folder
-from raybead.training import STATE, Team, Trainer, state_bytes, state_of
+from raybead.timing import count
+from raybead.training import STATE, EpochRecord, Team, Trainer, state_bytes, state_of
 
 RUN = "train"
 """Name of a Ray Train run, and of its folder."""
@@ -129,10 +134,11 @@ def train_together(
     refuse_outside(resume / RUN)
     filesystem, path = (None, resume.uri) if resume.is_local else resume.arrow()
     shares = 0 < crew.gpus < 1
-    with awaited(crew.each, crew.workers, "workers", tick), watched(on_note) as board:
+    each, n = crew.each, crew.workers
+    with awaited(each, n, "workers", tick), watched(sorted_out(on_note)) as board:
         trainer = ray.train.torch.TorchTrainer(
-            work,
-            train_loop_config={**given, "board": board},
+            _observed(work),
+            train_loop_config={**given, "board": board, "watch": watch()},
             # NCCL refuses workers that have one GPU together.
             torch_config=TorchConfig(backend="gloo") if shares else None,
             scaling_config=ScalingConfig(
@@ -190,12 +196,61 @@ def _checkpoints(snapshot: Any) -> Iterator[str]:
                 yield from _checkpoints(value)
 
 
+SEEN = "seen"
+"""Key of the notes that tell of a worker's time; they are not for who waits for epochs."""
+
+
+def sorted_out(on_note: Epochs) -> Epochs:
+    """What to call with notes of whom some tell of a worker's time: those are taken in."""
+    # The board is read in a thread of its own, which knows nothing of the driver's stage.
+    context = contextvars.copy_context()
+
+    def sort_out(note: dict[str, Any]) -> None:
+        if SEEN in note:
+            context.run(gathered, note[SEEN])
+        else:
+            on_note(note)
+
+    return sort_out
+
+
+def _observed(work: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """The work, watched in each worker; what became of it is posted."""
+
+    def observed(given: dict[str, Any]) -> dict[str, Any]:
+        rank = ray.train.get_context().get_world_rank()
+        with Observed(given["watch"], f"rank {rank}") as seen:
+            outcome = work(given)
+            seen.fault = outcome.get("fault")
+        post(given["board"], {SEEN: seen.told()}, wait=True)
+        return outcome
+
+    return observed
+
+
 def _reason(error: BaseException) -> str:
     # The innermost cause is what went wrong; all around it is Ray's.
     failures = getattr(error, "worker_failures", None)
     inner = next(iter(failures.values())) if failures else error
     lines = [line for line in str(inner).strip().splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(inner).__name__
+
+
+def tell_epoch(board: Board, record: EpochRecord, epochs: int, rank: int) -> None:
+    """In a worker, after an epoch: count what was done; the first worker posts it, too.
+
+    Args:
+        board: that it goes to.
+        record: of the epoch.
+        epochs: how many there may be.
+        rank: of the worker.
+    """
+    if rank == 0:
+        post(board, {**asdict(record), "epochs": epochs})
+        count("epochs", 1)
+        losses = {"train": record.train, "validation": record.validation}
+        metrics.show_losses(watch().run, watch().stage, losses)
+    count_so_far()
 
 
 class RayTeam:

@@ -63,6 +63,12 @@ class Particles:
     def __len__(self) -> int:
         return len(self.event)
 
+    @property
+    def nbytes(self) -> int:
+        """Of all numbers of the particles, as they lie in memory."""
+        columns = (self.offsets, self.pt, self.eta, self.phi, self.pid)
+        return sum(column.nbytes for column in columns if column is not None)
+
     def select(self, keep: NDArray[np.bool_]) -> Particles:
         """The events where ``keep`` [E] is true."""
         if keep.all():

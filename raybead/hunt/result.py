@@ -24,6 +24,7 @@ from raybead.hunt.toys import (
     statistics,
     until,
 )
+from raybead.timing import timed
 
 TOYS_SHOWN = 60
 """Bins of the histogram of pseudo-experiments."""
@@ -108,7 +109,8 @@ def describe_cut(
     quantile = cut.selection.quantile
     peak, limit = None, None
     if cut.peaks is not None and trials is not None:
-        peak, limit = _peak(cut.peak_model(cut.peaks), config, trials, unit)
+        with timed("limits"):
+            peak, limit = _peak(cut.peak_model(cut.peaks), config, trials, unit)
     grid = np.linspace(0, max(float(toys.max()), statistic) * 1.05 + 1e-9, TOYS_SHOWN + 1)
     return {
         "key": key_of(cut, own),

@@ -25,6 +25,7 @@ from raybead.events import (
 )
 from raybead.preparing.measured import measure
 from raybead.storage import Folder
+from raybead.timing import count, timed
 
 ENDING = ".parquet"
 
@@ -91,10 +92,22 @@ def prepare_shard(shard: Shard, jets: Jets, *, tolerant: bool = False) -> Prepar
             raise AssertionError(f"events lost between cuts: {counts}")
         cutflow += counts
     schema = event_schema(jets.substructure)
-    whole = pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
     prepared = Prepared(cutflow, tuple(_told(lost)))
-    shard.folder.write(shard.name, to_parquet(whole, prepared.as_dict()))
+    with timed("write"):
+        whole = pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table()
+        content = to_parquet(whole, prepared.as_dict())
+        shard.folder.write(shard.name, content)
+    _count(cutflow, len(content))
     return prepared
+
+
+def _count(cutflow: Cutflow, written: int) -> None:
+    """For whoever watches; the file's metadata holds the same."""
+    count("events_read", cutflow.read)
+    count("events_written", cutflow.written)
+    count("bytes_written", written)
+    for cut, n in cutflow.dropped.items():
+        count("events_dropped", n, of=cut)
 
 
 UNREADABLE = "unreadable"
@@ -130,11 +143,17 @@ def _told(lost: list[tuple[Piece, str]]) -> Iterator[str]:
 
 
 def _prepare_piece(piece: Piece, jets: Jets) -> tuple[pa.Table, Cutflow]:
-    particles, dropped = open_source(piece.source).read(piece.span)
-    particles = replace(particles, event=particles.event + piece.offset)
-    events = make_jets(particles, jets)
-    measured = measure(events.constituents, jets.substructure, jets.radius)
-    table = event_table(events, reduced(events.constituents, jets), measured)
+    with timed("read"):
+        particles, dropped = open_source(piece.source).read(piece.span)
+        particles = replace(particles, event=particles.event + piece.offset)
+    with timed("cluster"):
+        events = make_jets(particles, jets)
+    with timed("substructure"):
+        measured = measure(events.constituents, jets.substructure, jets.radius)
+    with timed("to table"):
+        table = event_table(events, reduced(events.constituents, jets), measured)
+    count("bytes_read", particles.nbytes)
+    count("jets", len(events.n))
     return table, Cutflow(
         read=len(piece.span),
         dropped={**dropped, **events.dropped},

@@ -13,6 +13,7 @@ from raybead.report import numbers, words
 from raybead.report.content import STAGES, Content
 from raybead.report.template import page_template
 from raybead.storage import Folder
+from raybead.timing import timed
 
 if TYPE_CHECKING:
     from raybead.report.figures import Plot
@@ -36,15 +37,19 @@ def write_report(job: Job, run: Folder, folder: Folder) -> bytes:
         RunError: a stage isn't done.
         StorageError: files of the run are missing or broken, or can't be written.
     """
-    # Every verb of the command line imports this file, and matplotlib takes a second to import.
-    from raybead.report.figures import draw
+    with timed("load"):
+        # Every verb of the command line imports this file, and matplotlib takes a second.
+        from raybead.report.figures import draw
 
-    content = Content.read(job, run)
-    plots = draw(content)
-    for plot in plots:
-        folder.write(f"{plot.name}.png", plot.png)
-        folder.write(f"{plot.name}.pdf", plot.pdf)
-    return render(content, plots)
+        content = Content.read(job, run)
+    with timed("draw"):
+        plots = draw(content)
+    with timed("write"):
+        for plot in plots:
+            folder.write(f"{plot.name}.png", plot.png)
+            folder.write(f"{plot.name}.pdf", plot.pdf)
+    with timed("page"):
+        return render(content, plots)
 
 
 def render(content: Content, plots: Sequence[Plot]) -> bytes:

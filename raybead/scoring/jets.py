@@ -18,6 +18,7 @@ from raybead.scoring.items import LATENT
 from raybead.scoring.places import Places
 from raybead.scoring.quantities import latents, minus_log_likelihood
 from raybead.scoring.stored import Outputs
+from raybead.timing import count, timed
 
 CARRIED = ("event", "source", "generator", "truth", "weight", "mjj")
 EVENT_COLUMNS = list(dict.fromkeys([*CARRIED, *COLUMNS]))
@@ -91,13 +92,19 @@ class JetScorer:
 
     def scoring(self, events: pa.Table) -> Scoring:
         """The rows of :meth:`table`, and what is to be stored of the model's outputs."""
-        facts = jet_facts(events, controls=self.controls)
+        with timed("controls"):
+            facts = jet_facts(events, controls=self.controls)
         graph, outputs = self.bundle.recipe.graph, Outputs()
         event_E = events.column("event").to_numpy()
         jets = Places.of_jets(event_E, facts.n_jets, self.leading)
         items = jets if graph.level == "jet" else Places.of_events(len(events))
-        batch = collate(events, graph)
-        losses = self._passed(batch, outputs)
+        with timed("collate"):
+            batch = collate(events, graph)
+        with timed("forward"):
+            losses = self._passed(batch, outputs)
+        for name, n in (("events_scored", len(events)), ("items_scored", len(batch))):
+            count(name, n)
+        count("jets", int(facts.n_jets.sum()))
         columns = {name: events.column(name) for name in CARRIED}
         columns |= jets.columns("m", facts.mass) | jets.columns("n", facts.n)
         columns |= items.columns("n", batch.n_constituents_B.numpy())

@@ -26,6 +26,7 @@ from raybead.storage import JOB, Folder
 from raybead.sweeping.judge import Judgement, judge
 from raybead.sweeping.objectives import BACKGROUND
 from raybead.sweeping.records import Status, TrialRecord
+from raybead.timing import timed
 from raybead.training import JobTraining, Place
 
 RECORD, SO_FAR, TRAINED, STOP = "record.json", "so_far.json", "trained.json", "stop"
@@ -81,7 +82,9 @@ class Trial:
             best = int(bundle.summary["best_epoch"])
             if last is None or last[0] != best:
                 device = str(place.device)
-                last = best, judge(self.job, self.sweep, bundle, judged, search, device)
+                with timed("judge"):
+                    found = judge(self.job, self.sweep, bundle, judged, search, device)
+                last = best, found
             history[int(bundle.summary["epochs"])] = last[1].objective.value
             return last[1]
 

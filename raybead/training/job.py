@@ -16,6 +16,7 @@ from raybead.graphs import COLUMNS, JetBatch, Scaling, collate
 from raybead.losses import JetLoss, Space
 from raybead.models import Bundle, EmdBundle, Recipe
 from raybead.storage import Folder
+from raybead.timing import timed
 from raybead.training.kept import keep
 from raybead.training.loop import Trainer
 from raybead.training.place import Place
@@ -49,21 +50,24 @@ class JobTraining:
         Raises:
             TrainingError: the sample doesn't allow it.
         """
-        jets, generators = load_jets(events, job)
+        with timed("load events"):
+            jets, generators = load_jets(events, job)
         _refuse_one_generator(job, generators)
         split = split_by_event(jets.event_B, job.train, job.seed)
         start = _start(job)
-        scaling = _fitted(job, jets, split) if start is None else start.scaling
-        jets = scaling.apply(jets)
-        torch.manual_seed(job.seed)
-        model = _recipe(job).build().to(place.device)
-        if start is not None:
-            model.load_state_dict(start.weights)
-        wrapped = place.wrapped(model)
-        loss = JetLoss(job.loss, Space(job.graph, scaling, place.device))
-        trainer = Trainer(
-            model, jets, split, loss, job.train, job.seed, team=place.team, wrapped=wrapped
-        )
+        with timed("fit scaling"):
+            scaling = _fitted(job, jets, split) if start is None else start.scaling
+            jets = scaling.apply(jets)
+        with timed("build"):
+            torch.manual_seed(job.seed)
+            model = _recipe(job).build().to(place.device)
+            if start is not None:
+                model.load_state_dict(start.weights)
+            wrapped = place.wrapped(model)
+            loss = JetLoss(job.loss, Space(job.graph, scaling, place.device))
+            trainer = Trainer(
+                model, jets, split, loss, job.train, job.seed, team=place.team, wrapped=wrapped
+            )
         counts = {
             "jets": dict(zip(split._fields, map(len, split), strict=True)),
             "generators": {
@@ -78,7 +82,8 @@ class JobTraining:
         place.take_up(self.trainer)
         for record in self.trainer.epochs():
             yield record
-            place.leave_state(self.trainer)
+            with timed("checkpoint"):
+                place.leave_state(self.trainer)
 
     def keep(self, record: EpochRecord, folder: Folder) -> None:
         """Keep the bundle of the epoch just run."""
@@ -116,16 +121,16 @@ class JobTraining:
         split = trainer.split
         # One item alone has no value of a loss that contrasts it with others.
         testable = len(split.test) > (1 if trainer.loss.contrasts else 0)
-        test = trainer.evaluate(split.test)["loss"] if testable else math.nan
+        with timed("test"):
+            test = trainer.evaluate(split.test)["loss"] if testable else math.nan
         bundle.summary["test_loss"] = None if math.isnan(test) else test
         held_out = split.test if len(split.test) else split.validation
-        metrics = {
-            "history": [asdict(record) for record in trainer.progress.history],
-            "reconstruction": reconstruction_histograms(
+        with timed("histograms"):
+            histograms = reconstruction_histograms(
                 trainer.model, trainer.items.select(held_out), self.scaling, trainer.loss
-            ),
-        }
-        return bundle, metrics
+            )
+        history = [asdict(record) for record in trainer.progress.history]
+        return bundle, {"history": history, "reconstruction": histograms}
 
 
 def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:

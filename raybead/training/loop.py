@@ -18,6 +18,7 @@ from raybead.config import BATCH_ITEMS, LEARNING_RATE, Train
 from raybead.errors import RaybeadError
 from raybead.graphs import JetBatch
 from raybead.losses import JetLoss, LossValue
+from raybead.timing import count, timed
 from raybead.training.annealing import Annealer, Values, loss_settings
 from raybead.training.determinism import same_bits
 from raybead.training.forward import seen
@@ -163,7 +164,8 @@ class Trainer:
             torch.manual_seed(_seed_of(self.seed, _DRAWS, epoch, step))
             sums += self._step(batch, loss)
         train_terms = self._mean(sums)
-        terms = self.evaluate(self.split.validation)
+        with timed("validation", self._settle):
+            terms = self.evaluate(self.split.validation)
         refuse_divergence(epoch + 1, train_terms, terms)
         train, validation = train_terms.pop("loss"), terms.pop("loss")
         best = progress.keep_if_best(validation, config.min_delta, self.model)
@@ -177,17 +179,26 @@ class Trainer:
         return record
 
     def _step(self, batch: Tensor, loss: JetLoss) -> Tensor:
-        value = self._loss(batch, self.wrapped, loss)
+        with timed("forward", self._settle):
+            value = self._loss(batch, self.wrapped, loss)
         # The team averages gradients: times its size over the batch's is the batch's mean.
         objective = value.total_B.sum() * (self.team.size / len(batch))
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(objective).backward()
-        if self.config.clip_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        with timed("backward", self._settle):
+            self.optimizer.zero_grad(set_to_none=True)
+            self.scaler.scale(objective).backward()
+        with timed("optimizer", self._settle):
+            if self.config.clip_norm is not None:
+                self.scaler.unscale_(self.optimizer)
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        count("items_trained", len(value.total_B))
         return self._sums(value)
+
+    def _settle(self) -> None:
+        """Wait for the device, so that time counts to the part that it was used in."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def _loss(self, batch: Tensor, model: nn.Module, loss: JetLoss) -> LossValue:
         """Losses of this worker's slice of a batch."""
