@@ -33,7 +33,12 @@ class Ask(Section):
 
 
 class GpuAsk(Ask):
-    """What one process asks for that may have a GPU."""
+    """What one process asks for that may have a GPU.
+
+    CPUs are all the same to an autoscaler: when its CPU nodes are all there and tasks still wait,
+    it starts GPU nodes for theirs. A group of GPU nodes without CPUs (``num-cpus: 0``), and
+    ``cpus = 0`` here, are started for GPUs alone.
+    """
 
     gpus: PositiveFloat | None = None
     """Where the stage runs on GPUs: of each process; one if not given, or a share of one."""
