@@ -3,8 +3,10 @@
 ``make faults`` has many more of them.
 """
 
+from functools import partial
+
 import pytest
-from faults.cases import CASES, struck, watching
+from faults.cases import in_bucket, node_lost, refuses, struck, watching
 from faults.nodes import nodes
 from faults.runs import Runs, driver, finish
 
@@ -33,7 +35,15 @@ def test_two_nodes_come_to_the_result_of_one(runs):
     assert found.same, found
 
 
-@pytest.mark.parametrize("case", ["node-train", "bucket-refuses"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(partial(node_lost, verb="train"), id="a node lost in training"),
+        pytest.param(
+            partial(in_bucket, disturb=refuses, verb="train"), id="a bucket that refuses"
+        ),
+    ],
+)
 def test_a_fault_leaves_no_trace(runs, case):
-    told = struck(CASES[case], runs, case)
+    told = struck(case, runs, "struck")
     assert told.compared.same, told

@@ -176,20 +176,22 @@ def store_too_small(runs: Runs, name: str) -> Told:
     return Told("from start to end", seen[0], begun.compared())
 
 
-def in_bucket(runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str]) -> Told:
+def in_bucket(
+    runs: Runs, name: str, disturb: Callable[[Bucket, Folder], str], verb: str = "hunt"
+) -> Told:
     """Inputs, output and training's state lie in a bucket that is disturbed."""
-    begun = runs.begun(name, "hunt", 2, fresh=True)
+    begun = runs.begun(name, verb, 2, fresh=True)
     with bucket() as store:
         inputs = Folder.at(f"s3://{store.name}/inputs")
         for path in runs.inputs.glob("*.h5"):
             inputs.write(path.name, path.read_bytes())
         store.seen.clear()
-        text = runs.text(f"s3://{store.name}", 2, "hunt", inputs.uri)
+        text = runs.text(f"s3://{store.name}", 2, verb, inputs.uri)
         begun.job.write_text(text)
         run = run_folder(parse_job(text))
         environment = environment_of(runs.root)
         where = disturb(store, run)
-        with driver(begun.job, "hunt", begun.log, environment) as process:
+        with driver(begun.job, verb, begun.log, environment) as process:
             finish(process, begun.log)
         seen = store.told()
         faults = store.faults()

@@ -64,7 +64,7 @@ scheduler = "none"
 events = 100
 replicas = 20
 [sweep.over]
-"train.learning_rate" = [0.001, 0.003]
+"train.learning_rate" = { grid = [0.001, 0.003] }
 """
 CPUS = 4
 """Of every cluster here: how many a worker has decides how its sums are rounded. They are counted,
