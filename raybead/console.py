@@ -102,6 +102,9 @@ class Console:
 
         def tick(done: int, total: int, remark: str) -> None:
             nonlocal last, so_far
+            if total == 0:
+                self._tell("note", f"{title}: {remark}", remark=remark, seconds=seconds())
+                return
             now = time.monotonic()
             so_far = {"done": done, "total": total, "remark": remark}
             if now - last >= LOG_EVERY or (done and done == total):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import raybead
 from raybead.console import Console
+from raybead.errors import StorageError
 from raybead.storage import MANIFEST, Folder, Stage
 from raybead.timing import OTHER, Part, Seen
 
@@ -85,14 +86,17 @@ class StageProfile:
         return max(0.0, (self.first or self.began) - self.began)
 
     @property
-    def idle(self) -> float:
-        """Share of the CPUs' time in which no worker had work."""
+    def idle(self) -> float | None:
+        """Share of the CPUs' time in which no worker had work; None where the cluster had no CPUs
+        yet when the stage began."""
+        if not self.cpus:
+            return None
         return max(0.0, 1 - self.busy / max(self.wall * self.cpus, 1e-9))
 
     @property
     def overhead(self) -> float | None:
         """Seconds of a worker a piece, in which it had no work."""
-        if not self.pieces:
+        if not self.pieces or not self.cpus:
             return None
         at_a_time = min(len(self.peaks), self.cpus)
         return max(0.0, at_a_time * self.wall - self.busy) / self.pieces
@@ -140,7 +144,7 @@ class StageProfile:
                 waits=f"{self.waiting:.1f}",
                 busy=f"{self.busy:.1f}",
                 cpu=f"{self.cpu:.1f}",
-                idle=f"{100 * self.idle:.0f} %",
+                idle="" if self.idle is None else f"{100 * self.idle:.0f} %",
                 pieces=str(self.pieces),
                 workers=str(len(self.peaks)),
                 peak=f"{max(self.peaks.values()) / 2**20:.0f}",
@@ -235,10 +239,15 @@ def _earlier(run: Folder) -> dict[str, Any]:
     """Stages of the profile that is there, of which the run still holds what they made."""
     if not run.exists(PROFILE):
         return {}
-    held = run.read_json(PROFILE)
-    if held.get("layout") != LAYOUT:
+    try:
+        held = run.read_json(PROFILE)
+        if held["layout"] != LAYOUT:
+            return {}
+        return {
+            name: one for name, one in held["stages"].items() if _key(run / name) == one["key"]
+        }
+    except (StorageError, KeyError, TypeError, AttributeError):  # not one of ours; begun anew
         return {}
-    return {name: one for name, one in held["stages"].items() if _key(run / name) == one["key"]}
 
 
 def _key(stage: Folder) -> str | None:

@@ -80,7 +80,7 @@ def sweep(
     with begun(session(address, num_cpus), seen):
         for one in jobs.values():
             execute(one, "prepare", console, overwrite=overwrite, profile=profile)
-            _judge(one, config, console)
+            _judge(one, config, console, seen)
         if config.evaluation:
             _refuse_no_truth(jobs)
         if job.train.start_from is not None:
@@ -171,14 +171,18 @@ def _judged(job: Job, config: Sweep) -> Stage:
     )
 
 
-def _judge(job: Job, config: Sweep, console: Console) -> None:
+def _judge(job: Job, config: Sweep, console: Console, seen: Profile | None) -> None:
     stage = _judged(job, config)
     if stage.why_stale() is not None:
         from raybead.distributed.sweep import make_judged
 
-        with console.stage("events to judge by"):
+        with (
+            console.stage("events to judge by", stage.name) as tick,
+            at_stage(job.name, stage, cluster_now(), seen),
+        ):
             events = Stages.of(job).background.folder
-            stage.finish(make_judged(events, job, config, stage.beside))
+            facts = make_judged(events, job, config, stage.beside, tick)
+        stage.finish(facts)
 
 
 def _stage(raw: Raw, job: Job, config: Sweep, jobs: Mapping[str, Job]) -> Stage:

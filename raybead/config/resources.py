@@ -52,7 +52,8 @@ class GpuAsk(Ask):
 
 
 class Resources(Section):
-    """By stage. Nothing is held longer than its stage takes, and none of it changes a result."""
+    """By stage. Nothing is held longer than its stage takes. Of results these change none, but for
+    the rounding of sums in training, which a worker's CPUs decide."""
 
     driver: Ask = Ask(cpus=0)
     """The process that leads the whole job, where ``raybead submit`` starts it. It does next to

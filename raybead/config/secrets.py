@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from raybead.errors import JobError
 
-SECRET_WORDS = {"auth", "key", "passwd", "password", "pwd", "secret", "sig", "token"}
+SECRET_WORDS = {
+    "auth", "bearer", "jwt", "key", "pass", "passwd", "password", "pwd", "secret", "sig", "token",
+}  # fmt: skip
 SECRET_PARTS = ("accesskey", "apikey", "credential", "secret", "signature", "token")
 """Names of an address's parameters, word by word or anywhere in them, that let in whoever reads
 them: signed addresses of stores have ``X-Amz-Signature``, ``GoogleAccessId``, ``sig``."""
@@ -42,11 +44,17 @@ def _secret_in(text: str) -> str | None:
             continue
         try:
             parts = urlsplit(address)
-        except ValueError:  # no address, which whoever opens it will say
+        except ValueError:  # no address, which whoever opens it will say in full
+            if "@" in address:
+                return "what may be a password in its address"
             continue
-        if parts.password is not None:
+        # Over HTTP a name by itself is a token; sftp://me@host is a name.
+        web = parts.scheme in ("http", "https") and parts.username is not None
+        if parts.password is not None or web:
             return "a password in its address"
-        for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        for name, _ in parse_qsl(
+            f"{parts.query}&{parts.fragment}".replace(";", "&"), keep_blank_values=True
+        ):
             words = set(re.split(r"[-_.]", name.lower()))
             if words & SECRET_WORDS or any(part in name.lower() for part in SECRET_PARTS):
                 return f"a credential in its address, {name}"

@@ -67,9 +67,10 @@ class Cluster:
         """Whether nodes with a resource are known to come when they are asked for."""
         return any(kind.resources.get(name, 0) > 0 for kind in self._coming())
 
-    def room(self, wanted: Resources) -> int:
-        """How many processes that want so much fit on the nodes that are up, if all was free."""
-        return int(_room(((node, 1) for node in self.nodes), wanted))
+    def room(self, wanted: Resources) -> float:
+        """How many processes that want so much fit on the nodes that are up, if all was free;
+        infinite where they want nothing."""
+        return _room(((node, 1) for node in self.nodes), wanted)
 
     def most_room(self, wanted: Resources) -> float:
         """How many fit at most, with all that may come; infinite where that isn't known."""

@@ -45,13 +45,13 @@ class RunThere:
     @property
     def at_store(self) -> bool:
         """Whether it can be read from anywhere."""
-        return "://" in self.output
+        return "://" in self.output and not self.output.startswith("file://")
 
     @property
     def path(self) -> str:
         """As the cluster takes it; see :func:`raybead.stages.run_folder`."""
-        whole = f"{self.output.rstrip('/')}/{self.name}"
-        return whole if self.at_store or self.output.startswith("/") else f"~/{whole}"
+        whole = f"{self.output.removeprefix('file://').rstrip('/')}/{self.name}"
+        return whole if self.at_store or whole.startswith("/") else f"~/{whole}"
 
 
 def fetch_run(

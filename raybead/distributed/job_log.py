@@ -7,7 +7,14 @@ import time
 from collections.abc import Callable
 from urllib.parse import quote
 
-from raybead.distributed.job_server import ANSWER_S, ENDED, Info, JobServer, UnreachableError
+from raybead.distributed.job_server import (
+    ANSWER_S,
+    ENDED,
+    Info,
+    JobServer,
+    UnreachableError,
+    no_netrc,
+)
 from raybead.errors import RunError
 
 SILENT_S = 120.0
@@ -33,7 +40,8 @@ def follow_log(
     Raises:
         RunError: nobody answers for a quarter of an hour, or the job isn't known any more.
     """
-    return asyncio.run(_followed(server, job_id, Lines(take), say))
+    with no_netrc():
+        return asyncio.run(_followed(server, job_id, Lines(take), say))
 
 
 class Lines:

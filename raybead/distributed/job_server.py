@@ -69,12 +69,13 @@ class JobServer:
 
         try:
             # Who redirects elsewhere isn't a dashboard, and the token is for nobody else.
-            answer = requests.get(
-                self.address + path,
-                headers=dict(self.headers),
-                timeout=ANSWER_S,
-                allow_redirects=False,
-            )
+            with no_netrc():
+                answer = requests.get(
+                    self.address + path,
+                    headers=dict(self.headers),
+                    timeout=ANSWER_S,
+                    allow_redirects=False,
+                )
         except requests.exceptions.SSLError as error:
             raise RunError(
                 f"{self.address}: no TLS that can be trusted: {_first(error)}"
@@ -136,15 +137,9 @@ class JobServer:
 
         for chatty in ("dashboard.modules.dashboard_sdk", "_private.runtime_env"):
             logging.getLogger(f"ray.{chatty}").setLevel(logging.CRITICAL)
-        held = os.environ.get(ADDRESSES[0])
-        os.environ[ADDRESSES[0]] = self.address  # it would be taken before what is given
-        try:
+        # What the environment says would be taken before what is given.
+        with _environment(ADDRESSES[0], self.address), no_netrc():
             yield JobSubmissionClient(self.address, headers=dict(self.headers))
-        finally:
-            if held is None:
-                del os.environ[ADDRESSES[0]]
-            else:
-                os.environ[ADDRESSES[0]] = held
 
     def stop(self, job_id: str) -> bool:
         """Ask for a job's end; false if it had ended.
@@ -161,6 +156,24 @@ class JobServer:
             raise RunError(f"{self.address}: {job_id} can't be stopped: {_first(error)}") from None
 
 
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    held = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if held is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = held
+
+
+def no_netrc() -> contextlib.AbstractContextManager[None]:
+    """For the length of a block, no password of ~/.netrc is sent in place of the token."""
+    return _environment("NETRC", os.devnull)
+
+
 def _address(given: str | None) -> str:
     origin, address = "--address", given
     for name in ADDRESSES:
@@ -170,6 +183,8 @@ def _address(given: str | None) -> str:
         raise RunError("no cluster to submit to; say --address http://HEAD:8265")
     address = address.strip().rstrip("/")
     parts = urlsplit(address)
+    if "@" in parts.netloc:  # not told, for what stands before it may be a password
+        raise RunError(f"{origin}: takes no name or password; a cluster is entered by its token")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise RunError(
             f"{origin} {address}: jobs go to the dashboard's address, such as http://HEAD:8265"

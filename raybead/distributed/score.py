@@ -72,11 +72,13 @@ def score(
                     "gpu": wanted.gpus > 0,
                 },
                 compute=pool_of(config, wanted, cluster, len(missing)),
+                max_task_retries=2,  # Ray's default is for ever, and a file that crashes it would
                 **wanted.options(),
             ):
                 finished += 1
                 tick(finished, pieces, "event files")
-    last = Wanted.of(ask, "score", cpus=1)
+    # It holds whole samples: never on a head that takes no work, whatever an actor asks for.
+    last = Wanted.of(ask, "score", cpus=1).with_cpus(ask.cpus or 1)
     with awaited(last, 1, "tasks", tick):
         facts = result_of(
             _score_events.options(**last.options()).remote(
@@ -126,7 +128,7 @@ def pool_of(config: Score, wanted: Wanted, cluster: Cluster, pieces: int) -> Act
         return ActorPoolStrategy(size=min(config.workers, pieces))
     amounts = wanted.amounts()
     fits = cluster.room(amounts if wanted.gpus else {**amounts, "CPU": max(1, wanted.cpus)})
-    size = min(max(1, fits), pieces)
+    size = int(min(max(1, fits), pieces))
     if cluster.grows and not wanted.gpus:
         return ActorPoolStrategy(min_size=size, max_size=pieces)
     return ActorPoolStrategy(size=size)

@@ -47,6 +47,7 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
         os.environ.setdefault(name, value)
     import ray
     import ray.data
+    from ray.exceptions import AuthenticationError, RayError
 
     # Of no use to who runs a job: execution plans, tracebacks of errors that are raised anyway,
     # and how to opt out of token authentication, which a local Ray rightly turns on.
@@ -62,8 +63,12 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     options = {"num_cpus": num_cpus, "include_dashboard": False} if here else {}
     try:
         ray.init(address=joins, logging_level=logging.WARNING, log_to_driver=False, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except AuthenticationError:
+        raise RunError(
+            f"no Ray cluster at {joins!r}: it wants a token, or another; set RAY_AUTH_TOKEN_PATH"
+        ) from None
+    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RunError(f"no Ray cluster at {joins!r}: {reason}") from None
     added = [name for name in SETTINGS_HERE if here and name not in os.environ]
     os.environ.update({name: SETTINGS_HERE[name] for name in added})

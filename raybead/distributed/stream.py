@@ -12,7 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from raybead import errors
 from raybead.distributed.observed import Observed
@@ -162,8 +168,8 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
             raise
         except RayError as error:
             # Ray counts a node that goes without notice against the piece, like a crash.
-            lost += isinstance(error, NodeDiedError)
-            if not isinstance(error, NodeDiedError) or lost > LOST_NODES:
+            lost += (by_node := _went_with_node(error))
+            if not by_node or lost > LOST_NODES:
                 raise RunError(
                     "worker processes died at the same piece of work again and again,"
                     f" {n - len(undone)} of {n} were done: {_kind(error)}; the same command goes"
@@ -195,6 +201,13 @@ def _round(numbers: list[int], work: Any, options: dict[str, Any]) -> Iterator[t
             if row["fault"] is not None:
                 raise getattr(errors, row["fault"])(row["text"])
             yield row["piece"], json.loads(row["result"])
+
+
+def _went_with_node(error: RayError) -> bool:
+    """Whether a task or an actor was lost because its node was."""
+    if isinstance(error, RayActorError):
+        return error.preempted or "node has died" in str(error)
+    return isinstance(error, NodeDiedError)
 
 
 def _kind(error: RayError) -> str:

@@ -47,7 +47,9 @@ class Environment:
 
     def hidden(self, text: str) -> str:
         """A text with stars in place of the values."""
-        for value in sorted(self.values.values(), key=len, reverse=True):
+        # A log comes line by line, and so does a key of several lines.
+        held = {line for value in self.values.values() for line in (value, *value.splitlines())}
+        for value in sorted(held, key=len, reverse=True):
             if len(value) >= HIDDEN_FROM:
                 text = text.replace(value, "***")
         return text
@@ -113,8 +115,6 @@ def submit(
     Raises:
         RunError: the cluster refuses it.
     """
-    import requests
-
     asks = job.resources.driver if job else None
     try:
         with server.client() as client:
@@ -127,7 +127,7 @@ def submit(
                 entrypoint_memory=int(asks.memory) if asks and asks.memory else None,
                 entrypoint_resources=dict(asks.custom) if asks and asks.custom else None,
             )
-    except (RuntimeError, ValueError, ConnectionError, requests.RequestException) as error:
+    except (RuntimeError, ValueError, OSError) as error:  # among them those of requests
         raise RunError(
             f"{server.address}: the job isn't taken: {environment.hidden(_last_line(error))}"
         ) from None

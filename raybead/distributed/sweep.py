@@ -59,10 +59,14 @@ SETTINGS = {
 ENDLESS = 1_000_000
 
 
-def make_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict[str, int]:
+def make_judged(
+    events: Folder, job: Job, sweep: Sweep, folder: Folder, tick: Tick
+) -> dict[str, int]:
     """Write the events that trials are judged by; see :func:`write_judged`."""
     wanted = Wanted.of(job.resources.prepare, "prepare", cpus=1)
-    return result_of(_make_judged.options(**wanted.options()).remote(events, job, sweep, folder))
+    with awaited(wanted, 1, "tasks", tick):
+        task = _make_judged.options(**wanted.options())
+        return result_of(task.remote(events, job, sweep, folder))
 
 
 @Task
@@ -165,7 +169,7 @@ def _crew(sweep: Sweep, ask: GpuAsk, cluster: Cluster) -> Crew:
 def _concurrent(sweep: Sweep, crew: Crew, cluster: Cluster) -> int:
     """Trials at a time: never more than their workers have room for, or they'd wait for ever."""
     whole = crew.each if crew.workers == 1 else crew.each.with_cpus(crew.each.cpus + LEAST_CPU)
-    room = max(1, cluster.room(whole.bundle()) // crew.workers)
+    room = max(1, int(cluster.room(whole.bundle())) // crew.workers)
     if sweep.concurrent == "auto":
         return room
     return sweep.concurrent if cluster.grows else min(sweep.concurrent, room)

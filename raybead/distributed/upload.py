@@ -17,8 +17,9 @@ from raybead.storage import found_files, size_text
 EXCLUDES = (
     ".git", ".hg", ".svn", ".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", "*.pyc",
     ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".import_linter_cache",
-    ".ipynb_checkpoints", ".cache", "build", "dist", "*.egg-info", ".DS_Store", ".env", ".ssh",
-    ".aws",
+    ".ipynb_checkpoints", ".cache", "build", "dist", "*.egg-info", ".DS_Store", ".env", ".env.*",
+    ".ssh", ".aws", ".azure", ".config", ".docker", ".kube", ".netrc", ".pgpass", ".pypirc",
+    ".ray",
 )  # fmt: skip
 """Never sent: version control, environments, caches, builds, and where secrets lie."""
 _SILENT = logging.getLogger(f"{__name__}.walk")

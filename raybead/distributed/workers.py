@@ -80,9 +80,9 @@ def crew_of(
     if config.workers != "auto":
         workers = config.workers
     elif use_gpu:  # one where none is there yet, but may come
-        workers = max(1, fits)
+        workers = max(1, int(fits))
     else:
-        workers = max(1, min(fits, smallest_batch(config) // items_a_worker))
+        workers = max(1, int(min(fits, smallest_batch(config) // items_a_worker)))
     has, what = (cluster.gpus, "GPUs") if use_gpu else (cluster.cpus, "CPUs")
     wants = workers * (each.gpus if use_gpu else min(each.cpus, 1))
     if wants > has and not cluster.grows:

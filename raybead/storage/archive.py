@@ -22,6 +22,8 @@ from raybead.storage.download import size_text
 from raybead.storage.fetched import fetched_files, safe_name
 from raybead.storage.files import Folder
 
+MOST_FILES = 20_000
+"""Of an archive: what a header may add to each is bounded by their number."""
 LIMIT = 200 * 2**20
 """Bytes of a run that a log is asked to carry."""
 SIGN = "raybead-archive"
@@ -159,6 +161,8 @@ def _announced(said: str, limit: int) -> Announced:
         raise StorageError("the archive doesn't say what it is")
     if max(announced.content, announced.packed) > limit:
         raise StorageError(f"the archive is larger than {size_text(limit)}")
+    if announced.files > MOST_FILES:
+        raise StorageError(f"the archive says it holds more than {MOST_FILES:,} files")
     # A file's header, its padding, and a long name take a few blocks of 512 bytes.
     if announced.tar > announced.content + 8192 * (announced.files + 4):
         raise StorageError("the archive would be far larger than its files")

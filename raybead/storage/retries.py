@@ -229,7 +229,7 @@ class PatientReader(io.RawIOBase):
 
 
 class WholeWriter(io.BytesIO):
-    """A file that is put into a store when it is closed."""
+    """A file that is put into a store when it is closed; nothing is, where its writing failed."""
 
     def __init__(self, store: PatientStore, path: str) -> None:
         super().__init__()
@@ -240,3 +240,15 @@ class WholeWriter(io.BytesIO):
             content = self.getvalue()
             super().close()
             self._store.pipe_file(self._path, content)
+
+    def discard(self) -> None:
+        """Close it, and put nothing into the store."""
+        super().close()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is not None:
+            self.discard()
+        super().__exit__(kind, error, trace)
+
+    def __del__(self) -> None:
+        self.discard()  # nobody closed it: it isn't whole

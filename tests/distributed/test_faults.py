@@ -12,6 +12,7 @@ import h5py
 import psutil
 import pytest
 from made import lhco, make_particles
+from ray.data import ActorPoolStrategy
 
 from raybead.config import Jets, Prepare, PythiaSource, parse_job
 from raybead.console import Console
@@ -133,6 +134,23 @@ def test_a_piece_that_kills_every_worker_ends_in_one_line(tmp_path, capfd):
     assert "\n" not in str(caught.value)
     assert "Traceback" not in capfd.readouterr().err
     assert len(list(tmp_path.iterdir())) == 3  # tried, and tried again twice
+
+
+def test_a_file_that_kills_every_actor_ends_in_one_line(tmp_path):
+    class Deadly:
+        def __call__(self, pieces):
+            def work(piece):
+                if piece == 1:
+                    (tmp_path / f"{time.time_ns()}").touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return piece
+
+            return attempt(pieces, work)
+
+    pool = ActorPoolStrategy(size=1)
+    with pytest.raises(RunError, match="worker processes died at the same piece of work again"):
+        list(outcomes(3, Deadly, compute=pool, num_cpus=0.5, max_task_retries=2))
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def damage(path: Path, row: int) -> None:

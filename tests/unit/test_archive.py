@@ -199,6 +199,15 @@ def test_a_bomb_does_not_go_off(into):
     assert contents(into) == {}
 
 
+def test_what_is_said_bounds_what_comes_out(into):
+    """Millions of files that aren't there would leave room for gigabytes of headers."""
+    packed, inside = made(("a", b"\0" * 50_000_000, {}))
+    lines = announced(packed, inside, content=1000, files=10**9, tar=51_000_000)
+    with pytest.raises(StorageError, match="more than 20,000 files"):
+        received(lines)
+    assert contents(into) == {}
+
+
 def test_no_archive_at_all_is_refused(into):
     packed = gzip.compress(b"no tar at all" * 100)
     facts = {"files": 0, "content": 0, "tar": 1300}

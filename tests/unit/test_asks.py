@@ -1,6 +1,7 @@
 """What stages ask a cluster for, and what a cluster can never give."""
 
 import json
+import math
 
 import pytest
 
@@ -9,6 +10,7 @@ from raybead.config.swept_keys import why_not
 from raybead.console import Console
 from raybead.distributed.asks import LEAST_CPU, Wanted, on_gpus, refuse_never
 from raybead.distributed.cluster import UNLIMITED, Cluster, Kind, follows_configuration
+from raybead.distributed.workers import crew_of
 from raybead.errors import JobError, ResourcesError, TrainingError
 from raybead.stages import Stages
 
@@ -220,6 +222,28 @@ def test_it_is_no_part_of_a_trials_name(lhco_files):
     job = parse_job(job_text(lhco_files), ["resources.train.cpus=2"])
     assert _identity(job) == _identity(parse_job(job_text(lhco_files)))
     assert "stays as the job says" in str(why_not("resources.train.cpus"))
+
+
+def test_a_wait_is_a_note_among_json_lines_too(capsys):
+    with Console(form="json").stage("train") as tick:
+        tick(0, 0, "waiting for a node with 1 GPU")
+        tick(5, 5, "epochs")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["started", "note", "progress", "finished"]
+    assert lines[1]["message"] == "train: waiting for a node with 1 GPU"
+    assert lines[3]["done"] == 5
+
+
+def test_nothing_asked_for_fits_anywhere_and_often():
+    nothing = Wanted.of(Ask(cpus=0), "hunt", cpus=1)
+    for place in (cluster(PLAIN), cluster(HEAD, grows=True)):
+        assert place.room(nothing.amounts()) == math.inf
+        refuse_never(nothing, 3, "tasks", place)
+
+
+def test_workers_that_ask_for_nothing_are_as_many_as_the_batch_makes_worth_while():
+    crew = crew_of(Train(batch_items=512), "train", 64, cluster(PLAIN), GpuAsk(cpus=0))
+    assert (crew.workers, crew.each.cpus) == (8, 0)
 
 
 def test_a_note_is_said_at_once(capsys):

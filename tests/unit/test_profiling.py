@@ -106,3 +106,18 @@ def test_what_the_driver_does_itself_is_a_stage_too(run):
     with at_stage("demo", stage, None, None):
         assert watch() == Watch("demo", "figures", measured=False)
     assert watch() == Watch()
+
+
+def test_a_cluster_without_cpus_yet_has_no_share_that_idles():
+    stage = StageProfile("key", cpus=0, gpus=0, began=1000.0, wall=10.0, pieces=3)
+    assert (stage.idle, stage.overhead) == (None, None)
+    assert stage.as_dict()["idle_share"] is None
+
+
+@pytest.mark.parametrize(
+    "held", ["[]", "no json", '{"layout": 1}', '{"layout": 1, "stages": {"a": {}}}']
+)
+def test_a_profile_that_is_none_of_ours_is_begun_anew(tmp_path, held):
+    run = Folder.at(str(tmp_path))
+    run.write(PROFILE, held.encode())
+    Profile(run)

@@ -282,3 +282,19 @@ def test_what_arrow_copies_gets_there_whole(store, tmp_path):
     assert (tmp_path / "out/state.pt").read_bytes() == content
     filesystem.delete_dir(f"{path}/0")
     assert not store.exists("0/state.pt")
+
+
+def test_a_file_whose_writing_failed_is_not_there():
+    store = retries.PatientStore(MemoryFileSystem())
+    path = "/unfinished/state.pt"
+    half = store.open(path, "wb")
+    half.write(b"half")
+    del half  # whoever wrote it went without closing it
+    assert not store.exists(path)
+    with pytest.raises(ZeroDivisionError), store.open(path, "wb") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert not store.exists(path)
+    with store.open(path, "wb") as file:
+        file.write(b"whole")
+    assert store.cat_file(path) == b"whole"

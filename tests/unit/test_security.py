@@ -171,6 +171,11 @@ def test_showers_tunes_and_particles_are_for_the_job_to_say(line):
         ("https://host/events.h5?sv=1&sig=s3cr3t", "sig"),
         ("https://host/events.h5?access_token=s3cr3t", "access_token"),
         ("https://host/events.h5?AWSAccessKeyId=s3cr3t", "AWSAccessKeyId"),
+        ("https://ghp_s3cr3t@host/events.h5", "a password"),
+        ("https://me:s3cr3t@[host/events.h5", "may be a password"),
+        ("https://host/events.h5?jwt=s3cr3t", "jwt"),
+        ("https://host/events.h5#access_token=s3cr3t", "access_token"),
+        ("https://host/events.h5;sig=s3cr3t?a=1;sig=s3cr3t", "sig"),
         ("https://host/events.h5?GoogleAccessId=a&Signature=s3cr3t", "Signature"),
     ],
 )

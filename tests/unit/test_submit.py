@@ -1,8 +1,11 @@
 """What is handed to a cluster: files, command, variables; and who is refused there."""
 
+import contextlib
 import os
 import shlex
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 import requests
@@ -19,6 +22,7 @@ from raybead.distributed.submit import (
     exit_code,
     how_it_ended,
     new_id,
+    submit,
 )
 from raybead.distributed.upload import Upload
 from raybead.errors import JobError, RunError
@@ -171,6 +175,10 @@ def test_what_variables_hold_is_never_told(monkeypatch):
     assert said == "keys *** and ***, 4 of them"
     nested = Environment.of(["A=secret", "B=secretive"])  # the longer first
     assert nested.hidden("secretive") == "***"
+    # A log comes line by line.
+    key = Environment({"KEY": "-----BEGIN KEY-----\nAAAABBBB\nend"})
+    assert key.hidden("it says AAAABBBB") == "it says ***"
+    assert key.hidden("the end") == "the end"
     monkeypatch.delenv("NOT_HERE", raising=False)
     with pytest.raises(JobError, match="--env NOT_HERE: isn't set here"):
         Environment.of(["NOT_HERE"])
@@ -233,6 +241,57 @@ def test_addresses(monkeypatch):
     for wrong in ("head:8265", "ray://head:10001", "ftp://head", "http://", "head"):
         with pytest.raises(RunError, match="such as http://HEAD:8265"):
             _address(wrong)
+
+
+def test_a_name_or_password_in_an_address_is_refused_untold():
+    for address in ("https://me:s3cr3t@host:8265", "http://s3cr3t@host:8265"):
+        with pytest.raises(RunError, match="takes no name or password") as refused:
+            JobServer.at(address)
+        assert "s3cr3t" not in str(refused.value)
+
+
+def test_the_token_is_sent_whatever_netrc_says(monkeypatch, tmp_path):
+    class Dashboard(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.headers["Authorization"])
+            body = b'{"ray_version": "2.60.0"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    seen: list[str] = []
+    (tmp_path / ".netrc").write_text("default login me password sesame\n")
+    (tmp_path / "token").write_text("tok")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    with HTTPServer(("127.0.0.1", 0), Dashboard) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        found = JobServer.at(f"http://127.0.0.1:{server.server_port}", tmp_path / "token")
+        with found.client():  # Ray's own asks for the version as well
+            pass
+        server.shutdown()
+    assert len(seen) >= 2
+    assert set(seen) == {"Bearer tok"}
+
+
+def test_a_file_that_cannot_be_sent_ends_in_one_line(monkeypatch):
+    class Client:
+        def submit_job(self, **_):
+            raise PermissionError(13, "Permission denied", "notes.txt")
+
+    @contextlib.contextmanager
+    def client(_):
+        yield Client()
+
+    monkeypatch.setattr(JobServer, "client", client)
+    with pytest.raises(RunError, match=r"the job isn't taken: .*notes\.txt"):
+        submit(
+            JobServer("http://here"), "true", "id", None,
+            runtime_env={}, metadata={}, environment=Environment(),
+        )  # fmt: skip
 
 
 def test_tokens_are_looked_for_where_ray_does(monkeypatch, tmp_path):
