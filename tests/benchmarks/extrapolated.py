@@ -36,6 +36,23 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Power:
+    """A cost that grows with a power of the number of events."""
+
+    factor: float
+    exponent: float
+
+    @classmethod
+    def fit(cls, numbers: Sequence[float], costs: Sequence[float]) -> Power:
+        """Least squares of the logarithms."""
+        line = Line.fit(np.log(numbers).tolist(), np.log(costs).tolist())
+        return cls(math.exp(line.fixed), line.slope)
+
+    def at(self, number: float) -> float:
+        return self.factor * number**self.exponent
+
+
+@dataclass(frozen=True)
 class Costs:
     """Seconds of one core, and bytes."""
 
@@ -43,17 +60,18 @@ class Costs:
     """An event."""
     score: float
     """An event, of the actors."""
-    calibrate: float
-    """An event, of score's last task."""
-    hunt: float
-    """An event, of the hunt's single tasks."""
-    toy: float
+    calibrate: Line
+    """Score's last task by events of both samples."""
+    hunt: Line
+    """The hunt's single tasks by events of both samples."""
+    toy: Power
+    """A pseudo-experiment by events of both samples."""
     driver: float
     """A piece, of the driver."""
     calibrate_bytes: Line
-    """Peak of score's last task by events of both samples."""
+    """Peak of score's last task."""
     hunt_bytes: Line
-    """Peak of the largest of the hunt's tasks by events of both samples."""
+    """Peak of the largest of the hunt's tasks."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +123,9 @@ def estimated(costs: Costs, events: int, cores: int, toys: int) -> Estimate:
         # One sample is prepared after the other; both are scored together.
         prepare=2 * rounds(events // 2, rows, costs.prepare, costs.driver, cores),
         score=rounds(events, rows, costs.score, costs.driver, cores),
-        last=costs.calibrate * events,
-        hunt=costs.hunt * events,
-        toys=costs.toy * toys / cores,
+        last=costs.calibrate.at(events),
+        hunt=costs.hunt.at(events),
+        toys=costs.toy.at(events) * toys / cores,
         driver=2 * pieces * costs.driver,
         calibrate_bytes=costs.calibrate_bytes.at(events),
         hunt_bytes=costs.hunt_bytes.at(events),

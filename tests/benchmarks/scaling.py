@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import tempfile
 import time
@@ -33,24 +34,31 @@ from raybead.distributed.score import _score_events
 from raybead.distributed.session import session
 from raybead.distributed.stream import attempt, outcomes, result_of
 from raybead.distributed.watch import Watch, watching
-from raybead.events import EventSample, Particles, Span, open_source, write_lhco
+from raybead.events import (
+    EventSample,
+    Particles,
+    Span,
+    open_source,
+    read_parquet,
+    write_lhco,
+)
 from raybead.pipeline import execute
 from raybead.preparing import Shard, finished_shards
-from raybead.scoring import scoring_members
+from raybead.scoring import EVENT_COLUMNS, scoring_members
 from raybead.storage import Folder
 from raybead.timing import Seen, forget_peak, peak_bytes
 
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 BEGIN, END = "<!-- made by make scaling -->", "<!-- end -->"
 GENERATED = 200
-"""Events that Pythia makes. Larger samples repeat them turned, and a little harder or softer, so
-that no two have the same mass."""
+"""Events that Pythia makes. Larger samples repeat them turned, boosted along the
+beam, and a little harder, so that no two have the same mass and files don't pack better."""
 SIZES = (1_000, 4_000, 10_000)
 """Events of each sample of the whole jobs."""
-LARGE = (20_000, 60_000, 200_000)
+LARGE = (100_000, 400_000, 1_600_000)
 """Events of both samples together, of what single tasks do."""
 TOYS = 20_000
-PIECES = (20, 120)
+PIECES = (50, 300, 1200)
 """Pieces that do nothing."""
 SMALL_ROWS = 25
 """Of a task, where an overhead is looked for, against all rows in one."""
@@ -90,8 +98,9 @@ def varied(particles: Particles, n: int) -> Iterator[Particles]:
         counts = np.diff(part.offsets)
         harder = np.repeat(np.exp(rng.exponential(0.1, len(counts)) - 0.02), counts)
         turn = np.repeat(rng.uniform(-np.pi, np.pi, len(counts)), counts)
+        boost = np.repeat(rng.normal(0, 0.2, len(counts)), counts)
         phi = (part.phi + turn + np.pi) % (2 * np.pi) - np.pi
-        yield replace(part, pt=part.pt * harder, phi=phi)
+        yield replace(part, pt=part.pt * harder, eta=part.eta + boost, phi=phi)
 
 
 @dataclass
@@ -214,8 +223,6 @@ def calibrated(job: Job, n: int, folder: Path) -> Watched:
 
 def losses_of(job: Job, folder: Path) -> None:
     """What an actor leaves of one event file of each role: the pipeline removes it when done."""
-    from raybead.distributed.score import EVENT_COLUMNS, read_parquet
-
     run = Folder.at(str(Path(job.output) / "scaling"))
     (folder / "losses").mkdir()
     scorer = scoring_members(run / "model", job.score)[0].scorer(job.jets.leading, "cpu")
@@ -233,17 +240,21 @@ def cut_up(particles: Particles, folder: Path) -> dict[str, float]:
     write_lhco(path, varied(particles, n), n, "none")
     job = parse_job(JOB.format(output=folder, path=path, n=n // 2))
     sample = EventSample.of(job.data.search, "search")
-    found, checked = {}, 0.0
+    found, checked, told = {}, 0.0, 0
     for rows in (2000, SMALL_ROWS):
         pieces = sample.pieces(rows)
         out = Folder.at(str(folder / f"cut-{rows}"))
-        found[rows] = watched(
-            f"cut-{rows}",
-            lambda pieces=pieces, out=out: prepare(pieces, job.jets, job.prepare, out, silent),
-        ), len(pieces)
+        found[rows] = (
+            watched(
+                f"cut-{rows}",
+                lambda pieces=pieces, out=out: prepare(pieces, job.jets, job.prepare, out, silent),
+            ),
+            len(pieces),
+        )
         before = time.process_time()
-        finished_shards([Shard(of_task, out) for of_task in pieces])
-        checked = time.process_time() - before
+        shards = [Shard(of_task, out) for of_task in pieces]
+        assert len(finished_shards(shards)) == len(pieces)
+        checked, told = time.process_time() - before, len(pickle.dumps(shards))
     (few, n_few), (many, n_many) = found[2000], found[SMALL_ROWS]
     more = n_many - n_few
     return {
@@ -251,20 +262,20 @@ def cut_up(particles: Particles, folder: Path) -> dict[str, float]:
         "driver": (many.driver - few.driver) / more,
         "wall": (many.wall - few.wall) / more,
         "resume": checked / n_many,
+        "told": told / n_many,
     }
 
 
-def empty_pieces() -> dict[str, Line]:
+def empty_pieces() -> tuple[dict[str, Line], list[float]]:
+    """Costs a piece that does nothing, and seconds of each number of them."""
     found = []
     for n in PIECES:
-        found.append(
-            watched(f"nothing-{n}", lambda n=n: list(outcomes(n, nothing, num_cpus=1)))
-        )
+        found.append(watched(f"nothing-{n}", lambda n=n: list(outcomes(n, nothing, num_cpus=1))))
     return {
         "wall": Line.fit(PIECES, [one.wall for one in found]),
         "driver": Line.fit(PIECES, [one.driver for one in found]),
         "worker": Line.fit(PIECES, [one.cpu() for one in found]),
-    }
+    }, [one.wall for one in found]
 
 
 def measured(console: Console, folder: Path) -> dict[str, Any]:
@@ -296,7 +307,7 @@ def measured(console: Console, folder: Path) -> dict[str, Any]:
             last.append(calibrated(job, n, folder / f"calibrate-{n}"))
             hunts.append(hunted(run / "scores", n, config, folder / f"hunt-{n}"))
         step("pieces")
-        pieces, cut = empty_pieces(), cut_up(particles, folder)
+        (pieces, walls), cut = empty_pieces(), cut_up(particles, folder)
     step("done")
     return {
         "particles": len(particles.pt) / len(particles),
@@ -307,6 +318,7 @@ def measured(console: Console, folder: Path) -> dict[str, Any]:
         "hunts": [{**of_task(one, ("toys",)), "driver_bytes": one.driver_bytes,
                    "driver": one.driver} for one in hunts],
         "pieces": {name: [line.slope, line.fixed] for name, line in pieces.items()},
+        "empty": [PIECES, walls],
         "cut": cut,
         "cores": os.cpu_count(),
         "load": os.getloadavg()[2],

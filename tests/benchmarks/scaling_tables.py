@@ -7,6 +7,7 @@ from typing import Any
 from extrapolated import (
     Costs,
     Line,
+    Power,
     bytes_text,
     estimated,
     time_text,
@@ -42,14 +43,13 @@ def large_line(found: dict[str, Any], of: str, what: str) -> Line:
 
 
 def costs_of(found: dict[str, Any]) -> Costs:
-    toys = [one["toys"] / one["made"] for one in found["hunts"]]
     return Costs(
         prepare=stage_line(found, PREPARED, "events", "cpu_seconds").slope,
         score=stage_line(found, ("scores",), "events", "cpu_seconds").slope,
-        calibrate=large_line(found, "last", "cpu").slope,
-        hunt=large_line(found, "hunts", "cpu").slope,
-        toy=toys[-1],
-        driver=found["pieces"]["driver"][0],
+        calibrate=large_line(found, "last", "cpu"),
+        hunt=large_line(found, "hunts", "cpu"),
+        toy=Power.fit(found["large"], [one["toys"] / one["made"] for one in found["hunts"]]),
+        driver=max(found["pieces"]["driver"][0], found["cut"]["driver"]),
         calibrate_bytes=large_line(found, "last", "peak"),
         hunt_bytes=large_line(found, "hunts", "peak"),
     )
@@ -85,9 +85,9 @@ def stages_table(found: dict[str, Any]) -> str:
                 title,
                 "" if number == "items" else milli(line.slope),
                 milli(line.slope / each),
-                f"{line.fixed:.1f} s",
+                f"{max(0.0, line.fixed):.1f} s",
                 " / ".join(f"{peak / 2**20:.0f}" for peak in peaks),
-                bytes_text(slope) if slope > 0 else "none",
+                bytes_text(2 * slope) if title.startswith("train") else "a piece at a time",
             ]
         )
     sizes = ", ".join(f"{one['events']:,}" for one in found["jobs"])
@@ -96,7 +96,7 @@ def stages_table(found: dict[str, Any]) -> str:
         + table(
             [
                 "stage", "CPU an event", "CPU a jet", "CPU whatever the size",
-                "largest worker [MiB], by size", "more memory an event",
+                "largest worker [MiB], by size", "more memory an event of background",
             ],
             rows,
         )
@@ -115,9 +115,7 @@ def parts_table(found: dict[str, Any]) -> str:
             if one["cpu_seconds"] >= 0.05 * whole
         ]
         rows.append([f"`{name}`", f"{whole:.1f} s", ", ".join(told)])
-    return "Parts of the largest of these jobs:\n\n" + table(
-        ["stage", "CPU", "of it"], rows
-    )
+    return "Parts of the largest of these jobs:\n\n" + table(["stage", "CPU", "of it"], rows)
 
 
 def single_table(found: dict[str, Any]) -> str:
@@ -151,7 +149,8 @@ def single_table(found: dict[str, Any]) -> str:
             ["task", "CPU [s], by size", "CPU an event", "peak [MiB], by size", "bytes an event"],
             rows,
         )
-        + f"\n\nA pseudo-experiment of three cuts takes {toys} of CPU at these sizes."
+        + f"\n\nA pseudo-experiment of three cuts takes {toys} of CPU at these sizes:"
+        f" a power of {costs_of(found).toy.exponent:.2f} of the events."
     )
 
 
@@ -175,7 +174,10 @@ def pieces_table(found: dict[str, Any]) -> str:
         + table(["", "by the clock, of two cores", "CPU of the driver", "CPU of a worker"], rows)
         + "\n\nBytes an event on disk: "
         + ", ".join(f"{name} {bytes_text(size / events)}" for name, size in sizes.items())
-        + " (raw without compression)."
+        + f". Each worker process is told of all pieces: {found['cut']['told']:.0f} bytes a piece."
+        + " Pieces of nothing took "
+        + ", ".join(f"{wall:.1f} s for {n:,}" for n, wall in zip(*found["empty"], strict=True))
+        + "."
     )
 
 
@@ -201,6 +203,15 @@ def jobs_table(found: dict[str, Any]) -> str:
         ],
         rows,
     )  # fmt: skip
+
+
+def volumes_table(found: dict[str, Any]) -> str:
+    """Bytes of all files."""
+    sizes, events = found["jobs"][-1]["sizes"], found["jobs"][-1]["events"]
+    rows = [
+        [f"{n:,}", *(bytes_text(size / events * n) for size in sizes.values())] for n in EVENTS
+    ]
+    return table(["events", "raw (made here)", *list(sizes)[1:]], rows)
 
 
 def training_table(found: dict[str, Any]) -> str:
@@ -243,6 +254,7 @@ def tables(found: dict[str, Any]) -> str:
             pieces_table(found),
             "### Extrapolated: prepare, score, hunt",
             jobs_table(found),
+            volumes_table(found),
             f"### Extrapolated: {EPOCHS} epochs of training",
             training_table(found),
         ]

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.extrapolated import (
     Costs,
     Line,
+    Power,
     bytes_text,
     estimated,
     rounds,
@@ -19,7 +20,8 @@ from made import lhco, make_particles
 from raybead.events import EventSample, write_lhco
 
 COSTS = Costs(
-    prepare=2e-3, score=5e-3, calibrate=1e-6, hunt=1e-5, toy=1e-4, driver=1e-3,
+    prepare=2e-3, score=5e-3, calibrate=Line(1e-6, 0.5), hunt=Line(1e-5, 1.0),
+    toy=Power(1e-7, 0.5), driver=1e-3,
     calibrate_bytes=Line(500, 3e8), hunt_bytes=Line(800, 4e8),
 )  # fmt: skip
 
@@ -62,12 +64,14 @@ def test_tasks_are_cut_as_samples_are(tmp_path):
 
 
 def test_a_job_by_hand():
-    found = estimated(COSTS, 1_100_000, 16, toys=1_600_000)
+    found = estimated(COSTS, 1_100_000, 16, toys=1_600_000_000)
     assert rows_a_task(550_000) == 2149
     assert found.pieces == 512
     assert found.prepare == pytest.approx(2 * 16 * 2149 * 2e-3)
     assert found.score == pytest.approx(32 * 2149 * 5e-3)
-    assert (found.last, found.hunt, found.toys) == pytest.approx((1.1, 11.0, 10.0))
+    assert (found.last, found.hunt, found.toys) == pytest.approx(
+        (1.6, 12.0, 1e8 * 1e-7 * 1.1e6**0.5)
+    )
     assert found.hunt_bytes == pytest.approx(4e8 + 1.1e6 * 800)
     assert found.calibrate_bytes == pytest.approx(3e8 + 1.1e6 * 500)
 
@@ -76,6 +80,12 @@ def test_a_line_through_points_of_one():
     line = Line.fit((1, 2, 4), (5.0, 7.0, 11.0))
     assert (line.slope, line.fixed) == pytest.approx((2.0, 3.0))
     assert Line.fit((4, 4), (8.0, 16.0)) == Line(3.0, 0.0)
+
+
+def test_a_power_through_points_of_one():
+    power = Power.fit((10, 100, 1000), (0.5, 5.0, 50.0))
+    assert (power.factor, power.exponent) == pytest.approx((0.05, 1.0))
+    assert Power.fit((4, 100), (6.0, 30.0)).at(25) == pytest.approx(15.0)
 
 
 def test_training_counts_every_epoch():
