@@ -45,6 +45,7 @@ def test_samples_are_those_of_the_whole_table(scores, observable):
     for name in ("event", "mass", "score", "weight"):
         np.testing.assert_array_equal(getattr(found.search, name), getattr(whole, name))
     signal = table.column("truth").to_numpy() > 0
+    assert found.signal is not None
     np.testing.assert_array_equal(found.signal.event, whole.event[signal])
 
 
