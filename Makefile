@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling clean
+.PHONY: setup demo test test-cluster test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling scaling clean
 
 setup: $(READY)
 
@@ -66,6 +66,10 @@ manifests: $(READY)
 # A cluster that grows and shrinks, simulated on this machine: prints what came and went, and when.
 autoscaling: $(READY)
 	$(BIN)/python -m pytest -s tests/distributed/test_autoscaling.py
+
+# What an event and a task cost, and what larger jobs would take; WRITE=--write puts it into docs.
+scaling: $(READY)
+	$(BIN)/python tests/benchmarks/scaling.py $(WRITE)
 
 bench-memory: $(READY)
 	$(BIN)/python tests/benchmarks/memory.py

@@ -14,7 +14,7 @@ from raybead.config import Ask, Hunt
 from raybead.distributed.asks import Wanted, awaited
 from raybead.distributed.cluster import cluster_now
 from raybead.distributed.stream import Task, Tick, result_of
-from raybead.events import read_parquet, table_bytes
+from raybead.events import read_columns, read_parquet, table_bytes
 from raybead.hunt import (
     CHUNK,
     Box,
@@ -31,11 +31,13 @@ from raybead.hunt import (
     until,
 )
 from raybead.observables.controls import SCORED
-from raybead.storage import Folder
+from raybead.storage import Folder, Role
 from raybead.timing import count, timed
 
 RESULT = "result.json"
 OUTLIERS = "outliers.parquet"
+HUNTED = ("event", "truth", "weight", "score")
+"""Columns of the scores, besides the observable."""
 CHUNKS_A_TASK = 200
 """At most: a fraction of a second where toys are looked up in tables."""
 TASKS_A_CPU = 4
@@ -129,8 +131,7 @@ def scores_of(run: str, scores: Folder, config: Hunt, *, signal: bool = False) -
         signal: whether the search sample's signal events are wanted, too: they are told by truth.
     """
     tables = {
-        role: read_parquet(scores.read(f"{role}.parquet"), f"{scores}/{role}.parquet")
-        for role in ("search", "background")
+        role: _hunted_columns(scores, role, config.observable) for role in ("search", "background")
     }
     search, background = (Sample.of(table, config.observable) for table in tables.values())
     known = None
@@ -138,6 +139,16 @@ def scores_of(run: str, scores: Folder, config: Hunt, *, signal: bool = False) -
         table = tables["search"]
         known = search.select(table.column("truth").fill_null(0).to_numpy() > 0)
     return Scores(run, search, background, known)
+
+
+def _hunted_columns(scores: Folder, role: Role, observable: str) -> pa.Table:
+    """What a hunt looks at, or all columns where the observable isn't one: an error names them."""
+    name = f"{role}.parquet"
+    content = scores.read(name)
+    table = read_columns(content, f"{scores}/{name}", dict.fromkeys([*HUNTED, observable]))
+    if observable in table.column_names:
+        return table
+    return read_parquet(content, f"{scores}/{name}")
 
 
 @Task
@@ -176,7 +187,8 @@ def _conclude(
     trials = [result_of(task) for task in crossings]
     with timed("describe"):
         result = described(boxes, config, observed, toys, trials, own)
-    table = read_parquet(scores.read("search.parquet"), f"{scores}/search.parquet")
+    wanted = dict.fromkeys([*HUNTED, config.observable, *SCORED])
+    table = read_columns(scores.read("search.parquet"), f"{scores}/search.parquet", wanted)
     hunted = _outliers(boxes[0], own)
     event = table.column("event").to_numpy()
     passing = {

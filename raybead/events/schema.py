@@ -186,6 +186,19 @@ def read_parquet(content: bytes, origin: str, columns: list[str] | None = None) 
     return table
 
 
+def read_columns(content: bytes, origin: str, columns: Iterable[str]) -> pa.Table:
+    """Of a Parquet file's bytes, those of some columns that are there.
+
+    Raises:
+        StorageError: the bytes aren't a whole Parquet file.
+    """
+    try:
+        there = set(pq.read_schema(pa.BufferReader(content)).names)
+    except (pa.ArrowException, OSError) as error:
+        raise StorageError(f"{origin}: not a whole Parquet file: {error}") from None
+    return read_parquet(content, origin, [name for name in columns if name in there])
+
+
 def row_count(folder: Folder, name: str) -> int:
     """Rows of a Parquet file, read off its end."""
     with folder.opened(name) as file:
