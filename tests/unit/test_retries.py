@@ -291,9 +291,14 @@ def test_a_file_whose_writing_failed_is_not_there():
     half.write(b"half")
     del half  # whoever wrote it went without closing it
     assert not store.exists(path)
-    with pytest.raises(ZeroDivisionError), store.open(path, "wb") as file:
-        file.write(b"half")
-        raise ZeroDivisionError
+
+    def breaks_off():
+        with store.open(path, "wb") as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        breaks_off()
     assert not store.exists(path)
     with store.open(path, "wb") as file:
         file.write(b"whole")
