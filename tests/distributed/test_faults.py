@@ -11,13 +11,16 @@ from pathlib import Path
 import h5py
 import psutil
 import pytest
+import ray
 from made import lhco, make_particles
 from ray.data import ActorPoolStrategy
+from ray.exceptions import NodeDiedError, WorkerCrashedError
 
 from raybead.config import Jets, Prepare, PythiaSource, parse_job
 from raybead.console import Console
+from raybead.distributed import stream
 from raybead.distributed.prepare import prepare
-from raybead.distributed.stream import attempt, outcomes
+from raybead.distributed.stream import attempt, outcomes, result_of, told
 from raybead.errors import DamagedError, RunError
 from raybead.events import EventSample, read_parquet, write_lhco
 from raybead.pipeline import execute
@@ -151,6 +154,43 @@ def test_a_file_that_kills_every_actor_ends_in_one_line(tmp_path):
     with pytest.raises(RunError, match="worker processes died at the same piece of work again"):
         list(outcomes(3, Deadly, compute=pool, num_cpus=0.5, max_task_retries=2))
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_task_whose_worker_always_dies_ends_in_one_line():
+    @ray.remote(max_retries=1)
+    @told
+    def deadly():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(RunError, match="worker processes died at the same task") as caught:
+        result_of(deadly.remote())
+    assert "\n" not in str(caught.value)
+
+
+def test_lost_nodes_do_not_count_against_a_piece(monkeypatch):
+    """Whichever pieces are left begin anew, and each comes once; a crash ends it at once."""
+    asked = []
+
+    def round_of(error):
+        def pieces(numbers, _work, _options):
+            asked.append(numbers)
+            for number in numbers[:2]:
+                yield number, f"result {number}"
+            if numbers[2:]:
+                raise error
+
+        return pieces
+
+    monkeypatch.setattr(stream, "_round", round_of(NodeDiedError("gone")))
+    wanted = [(number, f"result {number}") for number in range(5)]
+    assert list(outcomes(5, None)) == wanted
+    assert asked == [[0, 1, 2, 3, 4], [2, 3, 4], [4]]
+    monkeypatch.setattr(stream, "LOST_NODES", 1)
+    with pytest.raises(RunError, match="4 of 5 were done: a node was lost"):
+        list(outcomes(5, None))  # one more than may be
+    monkeypatch.setattr(stream, "_round", round_of(WorkerCrashedError()))
+    with pytest.raises(RunError, match="2 of 5 were done: killed"):
+        list(outcomes(5, None))
 
 
 def damage(path: Path, row: int) -> None:

@@ -162,7 +162,8 @@ def _resumed(begun: Begun) -> str:
 
 
 def store_too_small(runs: Runs, name: str) -> Told:
-    """Every node's object store is full before the command begins: all it puts there spills."""
+    """Every node's object store is full before the command begins: what it puts there finds room
+    only because other objects are spilled to disk."""
     begun = runs.begun(name, "calibrate", 2, fresh=True)
     script = str(Path(__file__).with_name("ballast.py"))
     with nodes(runs.root, [2, 2], store_mb=80) as cluster:
