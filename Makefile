@@ -43,7 +43,7 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/bench.py
 
-# Strikes a run with every fault: about most of an hour.
+# Strikes a run with every fault: most of an hour.
 faults: $(READY)
 	$(BIN)/python tests/faults/run.py
 

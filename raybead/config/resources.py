@@ -57,7 +57,7 @@ class Resources(Section):
 
     driver: Ask = Ask(cpus=0)
     """The process that leads the whole job, where ``raybead submit`` starts it. It does next to
-    nothing itself; without a CPU it stays on the head, which isn't taken away."""
+    nothing itself; asking for nothing it stays on the head, which isn't taken away."""
     prepare: Ask = Ask()
     """A task; 1 CPU by itself. Exact distances of ``train-emd`` ask for the same."""
     train: GpuAsk = GpuAsk()
