@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo test test-cluster test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling scaling clean
+.PHONY: setup demo docs keys test test-cluster test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling scaling clean
 
 setup: $(READY)
 
@@ -29,6 +29,15 @@ test-cluster: $(READY)
 
 test-others: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/distributed --durations=5
+
+# The site, in build/docs. The notebook runs where it, or what it ran with, is not known yet.
+docs: keys
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees \
+	    -D nb_execution_cache_path=$(CURDIR)/build/notebooks docs build/docs
+
+# Pages of docs/ that are written from the code.
+keys: $(READY)
+	$(BIN)/python docs/write_pages.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -12,6 +12,23 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 import raybead
+from raybead.commands.compare import compare
+from raybead.commands.inspection import inspect
+from raybead.commands.keys import keys
+from raybead.commands.options import (
+    Address,
+    Cpus,
+    FromSweep,
+    JobFile,
+    Log,
+    Overwrite,
+    Set,
+    WithProfile,
+)
+from raybead.commands.overview import show_run
+from raybead.commands.profile import profile
+from raybead.commands.remote import follow, pack, stop, submit
+from raybead.commands.watch import watch
 from raybead.config import (
     ZENODO_API,
     Download,
@@ -24,12 +41,8 @@ from raybead.config import (
 from raybead.console import Console
 from raybead.errors import JobError, RaybeadError
 from raybead.events import Labels, download_files, show_files
-from raybead.inspection import inspect
 from raybead.logline import asked_form, log_line
-from raybead.options import Address, Cpus, FromSweep, JobFile, Log, Overwrite, Set, WithProfile
-from raybead.overview import show_run
 from raybead.pipeline import Verb, execute
-from raybead.remote import follow, pack, stop, submit
 from raybead.storage import Folder
 
 app = App(
@@ -101,9 +114,10 @@ def sweep(
     show_run(run, console)
 
 
-for verb in (submit, follow, stop):
+for verb in (submit, follow, stop, watch, compare, profile):
     app.command(verb)
 app.command(pack, show=False)
+app.command(keys)
 
 
 @app.command
@@ -129,7 +143,7 @@ def show(run: Annotated[str, Parameter(help="A run's folder or URI.")], /) -> No
 @app.command
 def models() -> None:
     """List the models and losses there are, and which fit one another."""
-    from raybead.catalogue import show_catalogue
+    from raybead.commands.catalogue import show_catalogue
 
     show_catalogue(Console())
 
@@ -154,8 +168,10 @@ def generate(
     /,
     *,
     events: Annotated[int, Parameter(help="Events that pass the selection, signal included.")],
-    seed: int = 1,
-    signal_fraction: float = 0.0,
+    seed: Annotated[int, Parameter(help="Of the generator.")] = 1,
+    signal_fraction: Annotated[
+        float, Parameter(help="Share of the events that come from the resonance.")
+    ] = 0.0,
     mass: Annotated[float, Parameter(help="W' mass [GeV].")] = 3500.0,
     mass_x: Annotated[float, Parameter(help="X mass [GeV].")] = 500.0,
     mass_y: Annotated[float, Parameter(help="Y mass [GeV].")] = 100.0,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
 
 from raybead.config import FileSource, Job, dump_job, parse_job
 from raybead.console import Console, Tick
+from raybead.diagnostics.extras import refuse_missing_extras
 from raybead.distributed.cluster import Cluster, cluster_now
 from raybead.distributed.session import session
 from raybead.distributed.watch import at_stage
 from raybead.errors import RunError
 from raybead.events import EventSample, Piece, table_bytes
+from raybead.pace import Remark
 from raybead.profiling import Profile, begun
 from raybead.report import write_emd_report, write_report
 from raybead.stages import (
@@ -27,17 +30,20 @@ from raybead.stages import (
     with_networks,
 )
 from raybead.storage import JOB, Folder, Role, Stage, StageName
+from raybead.telling.progress import PROGRESS
+from raybead.telling.telling import Telling
 
 Verb = Literal["prepare", "train", "score", "hunt", "run", "calibrate", "reach", "train-emd"]
 _PREPARED: tuple[StageName, ...] = ("events/background", "events/search")
+_HUNTED: tuple[StageName, ...] = ("model", "scores", "hunt")
 STEPS: dict[Verb, tuple[StageName, ...]] = {
     "prepare": _PREPARED,
     "train": (*_PREPARED, "model"),
     "score": (*_PREPARED, "model", "scores"),
-    "hunt": (*_PREPARED, "model", "scores", "hunt"),
-    "run": (*_PREPARED, "model", "scores", "hunt", "figures"),
-    "calibrate": (*_PREPARED, "model", "scores", "hunt", "calibration", "figures"),
-    "reach": (*_PREPARED, "model", "scores", "hunt", "reach", "figures"),
+    "hunt": (*_PREPARED, *_HUNTED),
+    "run": (*_PREPARED, *_HUNTED, "diagnostics", "figures"),
+    "calibrate": (*_PREPARED, *_HUNTED, "calibration", "diagnostics", "figures"),
+    "reach": (*_PREPARED, *_HUNTED, "reach", "diagnostics", "figures"),
     "train-emd": ("events/background", "emd"),
 }
 """Stages of a verb, in order."""
@@ -78,6 +84,20 @@ def execute(
     Raises:
         RaybeadError: whatever stops the job, in one line.
     """
+    with Telling(job, verb, console) as telling:
+        where = {"address": address, "num_cpus": num_cpus}
+        return _execute(job, verb, console, telling, where, overwrite, profile)
+
+
+def _execute(
+    job: Job,
+    verb: Verb,
+    console: Console,
+    telling: Telling,
+    where: Mapping[str, Any],
+    overwrite: bool,
+    profile: bool,
+) -> Folder:
     console.about(job.name)
     stages = Stages.of(job)
     run = run_folder(job)
@@ -87,9 +107,11 @@ def execute(
         from raybead.scoring import refuse_missing_members  # torch takes seconds
 
         refuse_missing_members(job.score, stages.model)
+    if "diagnostics" in STEPS[verb]:
+        refuse_missing_extras(job.diagnostics)
     if in_throwaway_folder():
         console.say(f"the run is kept in {run}")
-    _refuse_foreign(run, job, overwrite)
+    refuse_foreign(run, job, overwrite)
     # All files are looked at before hours are spent on one, and once: some are read to the end.
     samples: dict[Role, EventSample] = {
         "background": sample_of(job, "background"),
@@ -111,8 +133,10 @@ def execute(
         stage.mark()
     told = "figures" in STEPS[verb]
     seen = Profile(run) if profile else None
+    planned = [(title, stage) for title, stage, _ in steps]
+    telling.begin(run, _states([*planned, *([("report", stages.report())] * told)]), stages.keys())
     if any(stage.why_stale() is not None for _, stage, _ in steps):
-        with begun(session(address, num_cpus), seen):
+        with begun(session(**where), seen):
             for title, stage, work in steps:
                 # What the cluster had at the last stage may be gone, or be more by now.
                 cluster = cluster_now()
@@ -128,6 +152,14 @@ def execute(
     if seen is not None:
         seen.show(console)
     return run
+
+
+def _states(planned: list[tuple[str, Stage]]) -> list[tuple[str, str, str]]:
+    """Names, titles and states of what is to be done, as far as it isn't current."""
+    return [
+        (stage.name, title, "current" if stage.why_stale() is None else "waiting")
+        for title, stage in planned
+    ]
 
 
 Work = Callable[[Cluster, Tick], Mapping[str, Any]]
@@ -170,11 +202,12 @@ def _steps(
                 job, "search", pieces["search"], stages.search, console, tick
             ),
         ),
-        ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, tick)),
+        ("train", stages.model, lambda cluster, tick: _train(job, stages, cluster, console, tick)),
         ("score", stages.scores, lambda cluster, tick: _score(job, stages, cluster, tick)),
         ("hunt", stages.hunt, lambda _, tick: _hunt(job, stages, tick)),
         ("calibrate", stages.calibration, lambda _, tick: _calibrate(job, stages, tick)),
         ("reach", stages.reach, lambda _, tick: _reach(job, stages, tick)),
+        ("diagnostics", stages.diagnostics, lambda _, tick: _diagnose(job, stages, tick)),
         ("train-emd", stages.emd, lambda _, tick: _emd(job, stages, tick)),
     ]
 
@@ -189,13 +222,19 @@ def _prepare(
 ) -> Mapping[str, Any]:
     from raybead.distributed.prepare import prepare  # after the session has set Ray up
 
-    prepared = prepare(pieces, job.jets, job.prepare, stage.beside, tick, job.resources.prepare)
+    with ThreadPoolExecutor(1) as aside:  # files are read for their digests meanwhile
+        inputs = aside.submit(sample_of(job, role).inputs)
+        prepared = prepare(
+            pieces, job.jets, job.prepare, stage.beside, tick, job.resources.prepare
+        )
     for fault in prepared.faults:
         console.say(f"prepare {role}: left out: {fault}")
-    return {**prepared.as_dict(), "bytes": stage.beside.size()}
+    return {**prepared.as_dict(), "bytes": stage.beside.size(), "inputs": inputs.result()}
 
 
-def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[str, Any]:
+def _train(
+    job: Job, stages: Stages, cluster: Cluster, console: Console, tick: Tick
+) -> Mapping[str, Any]:
     from raybead.distributed.train import train
 
     stage = stages.model
@@ -204,6 +243,8 @@ def _train(job: Job, stages: Stages, cluster: Cluster, tick: Tick) -> Mapping[st
     kept = stage.beside / KEPT
     events = stages.background.folder
     bundle, metrics = train(located, events, resume, kept, cluster, _told(tick), tick)
+    for warning in metrics["warnings"]:
+        console.say(f"train: warning: {warning}")
     resume.delete()
     bundle.save(stage.beside)
     stage.beside.write_json(METRICS, metrics)
@@ -214,8 +255,18 @@ def _told(tick: Tick) -> Callable[[dict[str, Any]], None]:
     """Progress of a training, from the notes of its epochs."""
 
     def on_epoch(note: dict[str, Any]) -> None:
-        remark = f"epochs, loss {note['train']:.4g}, validation {note['validation']:.4g}"
-        tick(note["epoch"] + 1, note["epochs"], remark)
+        ran, before = note.get("begun", [note]), None
+        if "begun" in note:
+            before = len(ran)
+        words = "epochs"
+        if ran:
+            last = ran[-1]
+            words = f"epochs, loss {last['train']:.4g}, validation {last['validation']:.4g}"
+        tick(
+            ran[-1]["epoch"] + 1 if ran else 0,
+            note["epochs"],
+            Remark(words, before=before, epochs=ran),
+        )
 
     return on_epoch
 
@@ -276,6 +327,14 @@ def _reach(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     return {"points": found["points"]}
 
 
+def _diagnose(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
+    from raybead.distributed.diagnose import diagnose
+
+    events: dict[Role, Folder] = {role: stage.folder for role, stage in stages.events()}
+    scores, model = stages.scores.folder, stages.model.folder
+    return diagnose(events, scores, model, job, stages.diagnostics.beside, tick)
+
+
 def _report(job: Job, stage: Stage, tick: Tick) -> Mapping[str, Any]:
     tick(0, 1, "page")
     run = stage.run
@@ -305,8 +364,12 @@ def _emd(job: Job, stages: Stages, tick: Tick) -> Mapping[str, Any]:
     return {**bundle.summary, "page": f"{stages.emd.folder}/{PAGE}"}
 
 
-def _refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:
-    """Refuse a folder that is something else's."""
+def refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:
+    """Refuse a folder that is something else's.
+
+    Raises:
+        RunError: whose.
+    """
     if run.exists(JOB):
         held = parse_job(run.read(JOB).decode(), origin=f"{run}/{JOB}")
         ours, theirs = _identity(job), _identity(held)
@@ -316,7 +379,7 @@ def _refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:
                 f"{run}: belongs to another job, whose {changed} sample is {theirs[changed]};"
                 " give this job another name or output, or say --overwrite"
             )
-    elif run.names() and not overwrite:
+    elif set(run.names()) - {PROGRESS} and not overwrite:
         raise RunError(f"{run}: holds files, but no run of raybead; choose another name or output")
 
 

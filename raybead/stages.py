@@ -25,15 +25,20 @@ class Stages:
     hunt: Stage
     calibration: Stage
     reach: Stage
+    diagnostics: Stage
     emd: Stage
+
+    def keys(self) -> dict[str, str]:
+        """Of all stages, by name."""
+        return {stage.name: stage.key for stage in vars(self).values()}
 
     def events(self) -> tuple[tuple[Role, Stage], ...]:
         """The stages that prepare events, by role."""
         return ("background", self.background), ("search", self.search)
 
     def report(self) -> Stage:
-        """The page and its figures, with the studies of the hunt that are there by now."""
-        studies = (self.calibration, self.reach)
+        """The page and its figures, with the studies that are there by now."""
+        studies = (self.calibration, self.reach, self.diagnostics)
         depends = {
             "hunt": self.hunt.key,
             "model": self.model.key,
@@ -120,6 +125,15 @@ class Stages:
                 "reach": job.reach.model_dump(mode="json"),
             },
         )
+        diagnostics = Stage(
+            run,
+            "diagnostics",
+            {
+                "scores": scores.key,
+                "diagnostics": job.diagnostics.model_dump(mode="json"),
+                "seed": job.seed,
+            },
+        )
         emd = Stage(
             run,
             "emd",
@@ -131,7 +145,7 @@ class Stages:
                 "seed": job.seed,
             },
         )
-        return cls(background, search, model, scores, hunt, calibration, reach, emd)
+        return cls(background, search, model, scores, hunt, calibration, reach, diagnostics, emd)
 
 
 def sample_of(job: Job, role: Role) -> EventSample:

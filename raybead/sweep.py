@@ -18,7 +18,7 @@ from raybead.distributed.watch import at_stage
 from raybead.errors import JobError, RunError, TrainingError
 from raybead.events import read_parquet, table_bytes
 from raybead.models import Bundle
-from raybead.pipeline import execute
+from raybead.pipeline import execute, refuse_foreign
 from raybead.profiling import Profile, begun
 from raybead.report.sweep import write_sweep_report
 from raybead.scoring.members import MEMBERS, SECTION
@@ -32,6 +32,8 @@ from raybead.sweeping.records import TrialRecord
 from raybead.sweeping.search import proposer_of
 from raybead.sweeping.trial import MODEL, record_of
 from raybead.sweeping.trial_job import refuse_unknown_keys, trial_job, variants
+from raybead.telling.live import Planned
+from raybead.telling.telling import Telling
 
 TRIALS, VARIANTS = "trials", "variants"
 BOARD, SUMMARY, BEST = "leaderboard.parquet", "summary.json", "best.json"
@@ -76,8 +78,26 @@ def sweep(
     refuse_unknown_keys(config, raw)
     run, jobs = run_folder(job), _prepared(raw, job, config)
     console.about(job.name)
+    if len(jobs) == 1 or run.exists(JOB):
+        refuse_foreign(run, job, overwrite)
+    with Telling(job, "sweep", console) as telling:
+        telling.begin(run, _planned(raw, job, config, jobs), {})
+        where = {"address": address, "num_cpus": num_cpus}
+        return _sweep(raw, console, jobs, where, overwrite, profile)
+
+
+def _sweep(
+    raw: Raw,
+    console: Console,
+    jobs: dict[str, Job],
+    where: Mapping[str, Any],
+    overwrite: bool,
+    profile: bool,
+) -> Folder:
+    job, config = _asked(raw)
+    run = run_folder(job)
     seen = Profile(run) if profile else None
-    with begun(session(address, num_cpus), seen):
+    with begun(session(**where), seen):
         for one in jobs.values():
             execute(one, "prepare", console, overwrite=overwrite, profile=profile)
             _judge(one, config, console, seen)
@@ -116,6 +136,21 @@ def sweep(
     if seen is not None:
         seen.show(console)
     return run
+
+
+def _planned(raw: Raw, job: Job, config: Sweep, jobs: Mapping[str, Job]) -> Planned:
+    first = next(iter(jobs.values()))
+    stages = Stages.of(first)
+    named: tuple[tuple[str, Stage], ...] = (
+        ("prepare background", stages.background),
+        ("prepare search", stages.search),
+        ("events to judge by", _judged(first, config)),
+        ("sweep", _stage(raw, job, config, jobs)),
+    )
+    return [
+        (stage.name, title, "current" if stage.why_stale() is None else "waiting")
+        for title, stage in named
+    ]
 
 
 def best_job(raw: Raw) -> Job:

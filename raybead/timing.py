@@ -83,6 +83,8 @@ class Recording:
 
     detailed: bool = True
     """Whether parts are told apart; else all is :data:`OTHER`, and ``timed`` costs nothing."""
+    around: Callable[[str], AbstractContextManager[Any]] | None = None
+    """Opened by a part's name around each of its blocks, where another clock wants to know."""
     parts: dict[str, Part] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
     started: float = 0.0
@@ -170,10 +172,15 @@ def count(name: str, n: float, of: str = "") -> None:
 class _Timed:
     def __init__(self, recording: Recording, name: str, settle: Callable[[], None] | None) -> None:
         self._recording, self._name, self._settle = recording, name, settle
+        self._around = None if recording.around is None else recording.around(name)
 
     def __enter__(self) -> None:
-        self._change()
+        if self._settle is not None:
+            self._settle()
+        self._recording._charge()
         self._recording._begin(self._name)
+        if self._around is not None:
+            self._around.__enter__()
 
     def __exit__(
         self,
@@ -181,13 +188,12 @@ class _Timed:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._change()
-        self._recording._open.pop()
-
-    def _change(self) -> None:
         if self._settle is not None:
             self._settle()
+        if self._around is not None:
+            self._around.__exit__(kind, error, trace)
         self._recording._charge()
+        self._recording._open.pop()
 
 
 def peak_bytes() -> int:

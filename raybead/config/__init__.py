@@ -21,6 +21,7 @@ from raybead.config.data import (
     RootSource,
     Source,
 )
+from raybead.config.diagnostics import Diagnostics, Reduction
 from raybead.config.dimension import Dimension
 from raybead.config.download import ZENODO_API, Download
 from raybead.config.emd import Emd
@@ -38,6 +39,7 @@ from raybead.config.graph import Efps, Graph
 from raybead.config.hunt import Calibrate, Hunt, Reach, SignalShape
 from raybead.config.jets import Jets, Prepare, SoftDrop, Substructure
 from raybead.config.job import Job, dump_job, job_of, load_job, parse_job
+from raybead.config.loggers import TRACKING, Loggers, Mlflow, why_no_store
 from raybead.config.loss import Loss, Losses, refuse_misfit
 from raybead.config.model import (
     Autoencoder,
@@ -60,6 +62,7 @@ from raybead.config.score import (
     logarithms_of,
     quantities_of,
 )
+from raybead.config.section import NAME
 from raybead.config.sweep import CorruptionKind, Sweep
 from raybead.config.terms import (
     BceLoss,
@@ -89,7 +92,9 @@ __all__ = [
     "LOSS",
     "MAHALANOBIS",
     "MODEL_PRESETS",
+    "NAME",
     "NAMES",
+    "TRACKING",
     "ZENODO_API",
     "Anneal",
     "AnyFlow",
@@ -108,6 +113,7 @@ __all__ = [
     "CorruptionKind",
     "Data",
     "DeepEmdLoss",
+    "Diagnostics",
     "Dimension",
     "DistanceLoss",
     "Download",
@@ -128,10 +134,12 @@ __all__ = [
     "KlLoss",
     "LhcoSource",
     "LogDetLoss",
+    "Loggers",
     "Loss",
     "Losses",
     "MaeLoss",
     "MetaLayerModel",
+    "Mlflow",
     "Model",
     "MseLoss",
     "NodeBottleneckModel",
@@ -143,6 +151,7 @@ __all__ = [
     "Prepare",
     "PythiaSource",
     "Reach",
+    "Reduction",
     "Resonance",
     "Resources",
     "RootSource",
@@ -174,4 +183,5 @@ __all__ = [
     "quantities_of",
     "refuse_misfit",
     "smallest_batch",
+    "why_no_store",
 ]

@@ -33,6 +33,8 @@ class Annealing(Section):
     """
 
     target: str
+    """What changes: ``loss.<kind>.weight``, ``loss.<kind>.temperature``, ``train.learning_rate``
+    or ``train.batch_items``."""
 
     @field_validator("target")
     @classmethod
@@ -51,8 +53,11 @@ class PaceAnnealing(Annealing):
 
     kind: Literal["constant-pace"]
     start: NonNegativeFloat
+    """Value of the first epoch."""
     end: NonNegativeFloat
+    """Value after ``epochs`` epochs, and from then on."""
     epochs: PositiveInt
+    """How many it takes from start to end."""
 
     @property
     def named(self) -> tuple[float, ...]:
@@ -65,11 +70,13 @@ class TriggeredAnnealing(Annealing):
 
     kind: Literal["triggered"]
     values: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=2)]
+    """One after another."""
     on: Literal["plateau", "stale", "patience"] = "stale"
     """plateau: the learning rate is cut; stale: an epoch is no better than the best, after one
     that was; patience: ``fraction`` of ``[train] patience`` has passed without a better one. A
     better one has to come before stale and patience can happen again."""
     fraction: Annotated[PositiveFloat, Field(lt=1.0)] = 0.5
+    """Of the patience; see ``on``."""
 
     @property
     def named(self) -> tuple[float, ...]:

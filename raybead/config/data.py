@@ -32,6 +32,7 @@ class FileSource(Section):
     bad_rows: Literal["refuse", "drop"] = "refuse"
     """What a row that can't be an event does: end the job, or be dropped and counted."""
     max_abs_eta: PositiveFloat = 6.0
+    """A particle with pT whose eta lies beyond this, either way, makes its row a bad one."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -45,6 +46,7 @@ class LhcoSource(FileSource):
     labels: str | None = None
     """A master key: one label a line in file order. It stands for the label column."""
     start: NonNegativeInt = 0
+    """First row that is read, counted from 0."""
     stop: PositiveInt | None = None
     """Rows ``start <= row < stop`` are read; to the end of the file if not given."""
 
@@ -82,20 +84,31 @@ class Columns(Section):
     """
 
     pt: str
+    """pT of the particles."""
     eta: str
+    """Pseudorapidity of the particles."""
     phi: str
+    """Azimuth of the particles."""
     pid: str | None = None
+    """PDG codes of the particles."""
     weight: str | None = None
+    """Weight of the event; 1 if not given."""
     met: str | None = None
+    """Missing transverse momentum of the event."""
     met_phi: str | None = None
+    """Its azimuth."""
     truth: str | None = None
+    """Class of the event, 0 for background."""
     btag: str | None = None
     """A list an event with a value a jet, as those below."""
     jet_pt: str | None = None
+    """pT of ready-made jets; the four ``jet_`` keys come together."""
     jet_eta: str | None = None
+    """Pseudorapidity of ready-made jets."""
     jet_phi: str | None = None
+    """Azimuth of ready-made jets."""
     jet_mass: str | None = None
-    """Momenta of ready-made jets; their constituents' sums if none is given."""
+    """Masses of ready-made jets. Without these four a jet's momentum is its constituents' sum."""
     unit: Literal["GeV", "MeV"] = "GeV"
     """Of momenta and masses."""
 
@@ -122,14 +135,18 @@ class RootSource(FileSource):
     tree: str | None = None
     """Path of the tree; the only one in a file if not given."""
     columns: Columns
+    """Which branches hold what."""
 
 
 class Resonance(Section):
     """W' -> X Y with X, Y -> q q, all masses in GeV."""
 
     mass: PositiveFloat = 3500.0
+    """Of the W'."""
     mass_x: PositiveFloat = 500.0
+    """Of the X."""
     mass_y: PositiveFloat = 100.0
+    """Of the Y."""
     width: PositiveFloat = 0.01
     """Width of the W' as a share of its mass."""
 
@@ -147,15 +164,22 @@ class PythiaSource(Section):
     events: PositiveInt
     """Events that pass the selection, signal included."""
     seed: NonNegativeInt = 1
+    """Of the generator; two sources of a job have to differ."""
     signal_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the events that come from the resonance."""
     resonance: Resonance = Resonance()
+    """What the signal events come from."""
     slice_events: PositiveInt = 250
     """Each slice has a seed of its own, so events don't depend on the number of workers."""
     beam_energy: PositiveFloat = 13000.0
+    """Energy of the collisions [GeV]."""
     pt_hat_min: PositiveFloat = 1000.0
+    """Least pT of the hard scattering [GeV]; well below ``min_leading_pt``, or that cut is no
+    longer the selection."""
     min_leading_pt: NonNegativeFloat = 1200.0
     """Selection of the LHC Olympics: a jet of R = 1.0 above this pT, |eta| < 2.5."""
     smearing: bool = True
+    """Whether momenta are smeared as by a simple detector."""
     settings: tuple[str, ...] = ()
     """Further Pythia settings, as its ``readString`` takes them. ``PartonShowers:model = 2`` is
     Vincia (arXiv:2003.00702), which takes the resonance's X, a heavy W, only with a top that is
@@ -182,7 +206,9 @@ class Data(Section):
     """Background trains; search is hunted in."""
 
     background: Sources
+    """What trains the model: a table, or several whose events are read one behind another."""
     search: Sources
+    """What is hunted in, likewise."""
     signal: Annotated[tuple[Source, ...], BeforeValidator(_as_list)] = ()
     """Simulated signal that joins the search sample with truth 1: an evaluation."""
 

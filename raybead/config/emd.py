@@ -64,18 +64,25 @@ class Emd(Section):
     scale of energy, so they stay out unless asked for."""
 
     epochs: PositiveInt = 20
+    """At most."""
     batch_pairs: PositiveInt = 64
     """Pairs a step over all workers together."""
     learning_rate: PositiveFloat = 2e-3
+    """At the start."""
     plateau_patience: NonNegativeInt = 2
+    """Epochs without a better validation loss before the learning rate is halved."""
     patience: PositiveInt = 6
     """Epochs without a better validation loss before training stops."""
     validation: Annotated[float, Field(gt=0.0, le=0.4)] = 0.1
+    """Share of events, and of pairs, held out to choose the epoch."""
     test: Annotated[float, Field(gt=0.0, le=0.4)] = 0.1
-    """Shares of events, and of pairs, that choose the epoch, and that figures are made of."""
+    """Share of events, and of pairs, that figures are made of."""
     workers: PositiveInt | Literal["auto"] = "auto"
+    """Of the training, as of ``[train]``."""
     use_gpu: bool | Literal["auto"] = "auto"
+    """As of ``[train]``."""
     max_failures: NonNegativeInt = 3
+    """Lost workers that are replaced before the training gives up."""
 
     @model_validator(mode="after")
     def _shares(self) -> Emd:

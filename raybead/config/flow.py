@@ -13,6 +13,7 @@ class Flow(Section):
     """Maps of the latent one after another, whose log-determinants add up."""
 
     layers: PositiveInt = 4
+    """Maps, one after another."""
 
 
 class PlanarFlow(Flow):
@@ -39,6 +40,7 @@ class AutoregressiveFlow(Flow):
 
     kind: Literal["inverse-autoregressive"]
     hidden: tuple[PositiveInt, ...] = (64,)
+    """Widths of the masked network that says shifts and scales."""
 
 
 class SplineFlow(Flow):
@@ -46,7 +48,9 @@ class SplineFlow(Flow):
 
     kind: Literal["spline"]
     bins: Annotated[int, Field(ge=2)] = 8
+    """Of each spline."""
     hidden: tuple[PositiveInt, ...] = (64,)
+    """Widths of the masked network that says the splines."""
 
 
 class ConvolutionalFlow(Flow):
@@ -54,6 +58,7 @@ class ConvolutionalFlow(Flow):
 
     kind: Literal["convolutional"]
     kernel: Annotated[int, Field(ge=2)] = 7
+    """Numbers of the latent that a convolution sees."""
 
 
 AnyFlow = Annotated[

@@ -21,13 +21,19 @@ class Fusion(Section):
     )
     """efps: need ``[graph.efps]``."""
     width: PositiveInt = 64
+    """Of tokens; ``heads`` divide it."""
     heads: PositiveInt = 4
+    """Of attention."""
     layers: PositiveInt = 2
+    """Transformer blocks."""
     feed_forward: PositiveInt = 128
+    """Width of each block's feed-forward network."""
     dropout: Share = 0.0
+    """Of embedded polynomials and of the blocks, while training."""
     gate: Literal["sigmoid", "relu6", "tanh", "none"] = "sigmoid"
     """How much of each embedded polynomial passes, learned; below ``gate_threshold`` none does."""
     gate_threshold: NonNegativeFloat = 0.05
+    """Opening of a gate below which nothing passes."""
     layer_norm: bool = True
     """Of the embedded polynomials."""
 

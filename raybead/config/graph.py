@@ -55,6 +55,7 @@ class Graph(Section):
     jets: PositiveInt = 3
     """Leading jets of an event that take part; ``[jets] leading`` says how many are kept."""
     efps: Efps | None = None
+    """Energy flow polynomials of every jet, for ``[model.fusion]``."""
     preset: Preset | None = None
     """Fills in ``features`` and ``scaling`` where the section doesn't say them."""
     features: FeatureSet = "jet-axis"

@@ -28,6 +28,8 @@ class Hunt(Section):
     observable: str = "mjj"
     """Column of the scores that is hunted in: mjj, mj1, mj2, or another; above 0."""
     cuts: Annotated[tuple[Quantile, ...], Field(min_length=1)] = (0.9, 0.95, 0.99)
+    """Quantiles of the score beyond which events are outliers; each is a look, and all are
+    counted."""
     conditional: Literal["mjj", "none"] = "mjj"
     """mjj: the score's quantile given the observable; none: one threshold, which sculpts it."""
     threshold_order: Annotated[int, Field(ge=1, le=4)] | Literal["auto"] = "auto"
@@ -43,7 +45,9 @@ class Hunt(Section):
     """dijet: the edges of the LHC's dijet searches that lie in the window; uniform: ``bins`` of
     one width; resolution: of one width in units of the mass, ``resolution``."""
     bins: PositiveInt = 30
+    """Of uniform binning."""
     resolution: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.04
+    """Of resolution binning: width of a bin over its mass."""
     background: Literal["non-outliers", "dijet", "ratio-polynomial"] = "non-outliers"
     """non-outliers: their spectrum, scaled; dijet: a falling function of the mass, fitted;
     ratio-polynomial: the published study's, which swallows signals at hard cuts."""
@@ -55,6 +59,7 @@ class Hunt(Section):
     """What the global p-value is of: BumpHunter's best window, or the best peak's likelihood
     ratio. Both are told."""
     direction: Literal["excess", "deficit"] = "excess"
+    """Whether too many events are looked for, or too few."""
     widths: tuple[PositiveInt, PositiveInt] = (2, 5)
     """Narrowest and widest window of the scan, in bins."""
     sidebands: bool = False
@@ -65,6 +70,7 @@ class Hunt(Section):
     precision: NonNegativeFloat = 0.05
     """Relative error of the global p-value at which no more are made; 0: all are."""
     signal: SignalShape = SignalShape()
+    """The peak that is looked for."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Of the limits."""
     luminosity: PositiveFloat | None = None
@@ -93,6 +99,7 @@ class Calibrate(Section):
     """``[calibrate]``: the whole hunt on pseudo-data without a signal, as often as it takes."""
 
     sets: Annotated[int, Field(ge=20)] = 200
+    """Hunts on pseudo-data; 200 tell a share of 0.05 to within 0.015."""
     events: PositiveInt | None = None
     """Of a set; as many as the search sample has if not given."""
     sample: Literal["background", "search"] = "background"
@@ -110,7 +117,7 @@ class Reach(Section):
     """``[reach]``: signals injected into pseudo-data, and what the hunt makes of them."""
 
     masses: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (3500.0,)
-    """GeV"""
+    """Where signals are put in [GeV]."""
     width: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.04
     """Standard deviation of an injected peak, in units of its mass."""
     strengths: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=1)] = (
@@ -124,3 +131,4 @@ class Reach(Section):
     """Share of signal that passes a cut at the 90 % quantile; other cuts follow from a score
     whose signal is a shifted Gaussian."""
     sets: Annotated[int, Field(ge=10)] = 50
+    """Of every mass and strength."""

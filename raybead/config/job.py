@@ -11,17 +11,19 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from raybead.config.anneal import refuse_unknown_targets, smallest_batch
 from raybead.config.data import Data
+from raybead.config.diagnostics import Diagnostics
 from raybead.config.emd import Emd
 from raybead.config.fault import first_fault
 from raybead.config.graph import Graph
 from raybead.config.hunt import Calibrate, Hunt, Reach
 from raybead.config.jets import Jets, Prepare
+from raybead.config.loggers import Loggers
 from raybead.config.loss import Losses, MseLoss, refuse_misfit
 from raybead.config.model import JetBottleneckModel, Model
 from raybead.config.raw import load_raw, parse_raw
 from raybead.config.resources import Resources
 from raybead.config.score import Score, refuse_unknown_quantities
-from raybead.config.section import Section
+from raybead.config.section import NAME, Section
 from raybead.config.sweep import Sweep
 from raybead.config.sweep_rules import refuse_misfit_sweep
 from raybead.config.train import Train
@@ -31,10 +33,13 @@ from raybead.errors import JobError, UnknownKeyError
 class Job(Section):
     """A whole analysis, from raw files to a significance."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
+    """Of the run: it lies in ``<output>/<name>``."""
     output: str = "runs"
     """Folder or fsspec URI (s3://, gs://, ...) that runs are kept in."""
     seed: NonNegativeInt = 0
+    """Of the whole job: what is trained first, which events are held out, toys. The same seed
+    gives the same result."""
     data: Data
     jets: Jets = Jets()
     prepare: Prepare = Prepare()
@@ -46,8 +51,10 @@ class Job(Section):
     hunt: Hunt = Hunt()
     calibrate: Calibrate = Calibrate()
     reach: Reach = Reach()
+    diagnostics: Diagnostics = Diagnostics()
     emd: Emd = Emd()
     resources: Resources = Resources()
+    loggers: Loggers = Loggers()
     sweep: Sweep | None = None
 
     @model_validator(mode="after")

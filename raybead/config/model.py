@@ -40,9 +40,11 @@ class Autoencoder(Section):
     """Of what every layer, and every layer of an MLP, of encoder and decoder gives, while
     training."""
     input_norm: Literal["none", "batch"] = "none"
+    """batch: batch norm of the features before the first layer."""
     embedding: tuple[PositiveInt, ...] = ()
     """Widths of an MLP of each node before the first layer."""
     latent: PositiveInt = 2
+    """Numbers that the item, or each node, is squeezed into."""
     posterior: Posterior = "point"
     """point: the latent is a number each; gaussian: drawn from a Gaussian posterior; dirichlet:
     shares that sum to one, drawn from a Dirichlet posterior. ``[loss]`` then holds a term that
@@ -103,9 +105,11 @@ class JetBottleneckModel(Autoencoder):
     kernel: Annotated[int, Field(ge=1)] = 3
     """Constituents that a convolution sees; odd."""
     pooling: Literal["mean", "sum", "max"] = "mean"
+    """How nodes become one vector, after the last layer."""
     head: tuple[PositiveInt, ...] = (32,)
     """Widths of the MLP between pooled nodes and latent."""
     decoder: tuple[PositiveInt, ...] = (128, 128)
+    """Widths of the MLP from latent to nodes."""
     decoder_layer: Literal["dense", "conv"] = "dense"
     """conv: ``decoder`` then says the MLP before the encoder's convolutions in reverse."""
     decode: PositiveInt | None = None
@@ -114,6 +118,7 @@ class JetBottleneckModel(Autoencoder):
     flow: AnyFlow | None = None
     """Of a gaussian posterior."""
     fusion: Fusion | None = None
+    """A transformer over the encoding and each jet's polynomials."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> JetBottleneckModel:
@@ -143,9 +148,13 @@ class MetaLayerModel(Section):
 
     kind: Literal["meta-layer"]
     hidden: PositiveInt = 32
+    """Width of the edge, node and global models' hidden layers."""
     latent: PositiveInt = 2
+    """Numbers of each node's latent."""
     global_latent: PositiveInt = 32
+    """Numbers of the item's global vector."""
     input_norm: Literal["none", "batch"] = "none"
+    """batch: batch norm of the features before the first layer."""
 
 
 def _with_preset(raw: Any) -> Any:

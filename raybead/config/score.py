@@ -50,8 +50,11 @@ class Score(Section):
     ``combine``, ``complexity`` and ``complexity_fit`` are then each bundle's own, as its trial
     had them. See docs/scores.md."""
     batch_items: PositiveInt = 4096
+    """Items that go through the model at a time."""
     workers: PositiveInt | Literal["auto"] = "auto"
+    """Actors that score; auto: as many as there is room and work for."""
     use_gpu: bool | Literal["auto"] = "auto"
+    """auto: where the cluster has one."""
 
     @property
     def weights(self) -> dict[str, float]:

@@ -39,7 +39,7 @@ def flattened(raw: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 def why_not(key: str) -> str | None:
     """Why a key can't be swept; None where it can."""
     section, *rest = key.split(".")
-    if section == "resources":
+    if section in ("resources", "loggers"):
         return f"stays as the job says, since {_NO_MATTER}"
     if section not in SWEPT_SECTIONS:
         near = difflib.get_close_matches(section, SWEPT_SECTIONS, n=1)

@@ -15,6 +15,7 @@ class Term(Section):
     """One term of the loss."""
 
     weight: PositiveFloat = 1.0
+    """What the term counts in the sum."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """posterior: a model that has one; flow: in its latent; momenta: features that lead back to
     momenta; generators: labels of them; views: each item seen twice, altered; weights: the
@@ -181,6 +182,7 @@ class SinkhornLoss(_Transport):
     epsilon: PositiveFloat = 0.01
     """Entropic regularisation, in units of the distance."""
     iterations: PositiveInt = 50
+    """Of the scaling; the first half anneals epsilon."""
 
 
 class DeepEmdLoss(_Transport):
@@ -188,6 +190,7 @@ class DeepEmdLoss(_Transport):
 
     kind: Literal["deepemd"]
     regulariser: PositiveFloat = 1e-4
+    """Gamma of the quadratic regularisation, in units of the cost."""
 
 
 class EmdNetworkLoss(Term):

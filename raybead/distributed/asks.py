@@ -16,6 +16,8 @@ from raybead.distributed.cluster import Cluster, cluster_now
 from raybead.distributed.stream import Tick
 from raybead.errors import ResourcesError
 
+NOTHING_SAID = Ask()
+"""Of a stage that the job file says nothing of."""
 LEAST_CPU = 0.01
 """Of a process that Ray makes room for beforehand, where it asks for nothing else: nothing at all
 is refused."""

@@ -13,7 +13,14 @@ from raybead.config import Emd, GpuAsk
 from raybead.distributed.board import Board
 from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick
-from raybead.distributed.workers import Epochs, RayPlace, crew_of, tell_epoch, train_together
+from raybead.distributed.workers import (
+    Epochs,
+    RayPlace,
+    crew_of,
+    tell_begun,
+    tell_epoch,
+    train_together,
+)
 from raybead.errors import RaybeadError
 from raybead.events import read_parquet
 from raybead.models.emd_bundle import EmdBundle
@@ -97,6 +104,7 @@ def _train_here(config: Emd, seed: int, targets: Folder, board: Board) -> dict[s
         wrapped = place.wrapped(network)
         trainer = EmdTrainer(network, pairs, split, config, seed, team=place.team, wrapped=wrapped)
     place.take_up(trainer)
+    tell_begun(board, trainer.progress.history, config.epochs, place.team.rank)
     for record in trainer.epochs():
         tell_epoch(board, record, config.epochs, place.team.rank)
         with timed("checkpoint"):

@@ -12,15 +12,13 @@ import pyarrow as pa
 import ray
 
 from raybead.config import Ask, Emd
-from raybead.distributed.asks import Wanted, awaited
+from raybead.distributed.asks import NOTHING_SAID, Wanted, awaited
 from raybead.distributed.stream import Task, Tick, attempt, outcomes, result_of
 from raybead.errors import StorageError
 from raybead.events import table_bytes
 from raybead.preparing import JetPool, files_of, make_pairs, pool_of
 from raybead.storage import Folder
 from raybead.timing import count, timed
-
-NOTHING_SAID = Ask()
 
 
 def emd_targets(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raybead.config import Job
+from raybead.config import NAME, Job
 from raybead.console import Console
 from raybead.distributed.job_log import follow_log
 from raybead.distributed.job_server import JobServer
@@ -36,7 +36,7 @@ class RunThere:
         said = metadata or {}
         name, output = str(said.get("name", "")), str(said.get("output", ""))
         # Its name becomes a folder here, and who wrote it isn't known.
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or not output:
+        if not re.fullmatch(NAME, name) or not output:
             raise RunError(
                 f"{job_id}: doesn't say where its run lies; raybead submit didn't send it"
             )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import ray
 
 from raybead.config import Ask, Hunt
-from raybead.distributed.asks import Wanted, awaited
+from raybead.distributed.asks import NOTHING_SAID, Wanted, awaited
 from raybead.distributed.cluster import cluster_now
 from raybead.distributed.stream import Task, Tick, result_of
 from raybead.events import read_columns, read_parquet, table_bytes
@@ -42,8 +42,6 @@ CHUNKS_A_TASK = 200
 """At most: a fraction of a second where toys are looked up in tables."""
 TASKS_A_CPU = 4
 """Of what is asked for at a time: workers end together."""
-
-NOTHING_SAID = Ask()
 
 
 def hunt(
@@ -93,6 +91,8 @@ def _hunted(
     ]
     observed = np.concatenate([box.observed(config) for box in boxes])
     most = most_toys(boxes, config)
+
+    tick(0, most, "pseudo-experiments at most")
 
     def more(first: int, n: int) -> np.ndarray:
         chunks = math.ceil(n / CHUNK)

@@ -9,14 +9,13 @@ from ray.data import TaskPoolStrategy
 
 from raybead.config import Ask, Jets
 from raybead.config import Prepare as PrepareConfig
-from raybead.distributed.asks import Wanted, awaited
+from raybead.distributed.asks import NOTHING_SAID, Wanted, awaited
 from raybead.distributed.stream import Tick, attempt, outcomes
 from raybead.errors import DamagedError, InputError, StorageError
 from raybead.events import Cutflow, Piece
+from raybead.pace import Remark
 from raybead.preparing import Prepared, Shard, finished_shards, prepare_shard
 from raybead.storage import Folder
-
-NOTHING_SAID = Ask()
 
 
 def prepare(
@@ -53,7 +52,12 @@ def prepare(
     folder.make()
     done = finished_shards(shards)
     missing = [shard for shard in shards if shard.name not in done]
-    tick(len(done), len(shards), "files of events")
+
+    def tell() -> None:
+        read = sum(prepared.cutflow.read for prepared in done.values())
+        tick(len(done), len(shards), Remark("files of events", counts={"events": read}))
+
+    tell()
     if missing:
         options: dict[str, Any] = {}
         if config.workers != "auto":
@@ -75,7 +79,7 @@ def prepare(
         with awaited(wanted, 1, "tasks", tick):
             for number, prepared in results:
                 done[missing[number].name] = Prepared.from_dict(prepared)
-                tick(len(done), len(shards), "files of events")
+                tell()
     seen = set(folder.names())
     for name in seen - done.keys():  # what a worker that was killed had half written
         folder.remove(name, missing_ok=True)

@@ -12,6 +12,7 @@ from raybead.distributed.asks import Wanted, awaited, on_gpus
 from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Task, Tick, attempt, outcomes, result_of
 from raybead.events import read_parquet, table_bytes
+from raybead.pace import Remark
 from raybead.scoring import EVENT_COLUMNS, Calibrations, Member, scoring_members
 from raybead.storage import Folder, Role
 from raybead.timing import Recording, count, timed
@@ -55,12 +56,17 @@ def score(
     missing = missing_pieces(names, losses, len(members))
     pieces = sum(map(len, names.values()))
     finished = pieces - len(missing)
-    tick(finished, pieces, "event files")
+    scored = 0
+
+    def tell() -> None:
+        tick(finished, pieces, Remark("event files", counts={"events": scored}))
+
+    tell()
     ask = job.resources.score
     if missing:
         wanted = scorer_of(config, ask, cluster)
         with awaited(wanted, 1, "actors", tick):
-            for _ in outcomes(
+            for _, events_in_it in outcomes(
                 len(missing),
                 ScoreActor,
                 fn_constructor_kwargs={
@@ -75,8 +81,8 @@ def score(
                 max_task_retries=2,  # Ray's default is for ever, and a file that crashes it would
                 **wanted.options(),
             ):
-                finished += 1
-                tick(finished, pieces, "event files")
+                finished, scored = finished + 1, scored + events_in_it
+                tell()
     # It holds whole samples: never on a head that takes no work, whatever an actor asks for.
     last = Wanted.of(ask, "score", cpus=1).with_cpus(ask.cpus or 1)
     with awaited(last, 1, "tasks", tick):

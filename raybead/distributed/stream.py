@@ -22,6 +22,7 @@ from ray.exceptions import (
 
 from raybead import errors
 from raybead.distributed.observed import Observed
+from raybead.distributed.operators import tell_operators
 from raybead.distributed.watch import Watch, gathered, gathered_later, watch
 from raybead.errors import RaybeadError, RunError
 from raybead.timing import Recording
@@ -201,6 +202,7 @@ def _round(numbers: list[int], work: Any, options: dict[str, Any]) -> Iterator[t
             if row["fault"] is not None:
                 raise getattr(errors, row["fault"])(row["text"])
             yield row["piece"], json.loads(row["result"])
+    tell_operators(done)
 
 
 def _went_with_node(error: RayError) -> bool:
@@ -215,7 +217,7 @@ def _kind(error: RayError) -> str:
     match error:
         case OutOfMemoryError():
             return "out of memory"
-        case NodeDiedError():
+        case _ if _went_with_node(error):
             return "a node was lost"
         case _:
             return "killed (short of memory?), or crashed by its input"

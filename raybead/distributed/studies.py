@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from raybead.config import Ask, Calibrate, Hunt, Job
-from raybead.distributed.asks import Wanted, awaited
+from raybead.distributed.asks import NOTHING_SAID, Wanted, awaited
 from raybead.distributed.hunt import scores_of
 from raybead.distributed.stream import Task, Tick, result_of, told
 from raybead.hunt.studies import Material, Point, false_alarm, recovered, summed_up
@@ -17,7 +17,6 @@ from raybead.timing import count, timed
 
 RESULT = "result.json"
 SETS_A_TASK = 5
-NOTHING_SAID = Ask()
 
 
 def calibrate(
@@ -54,7 +53,7 @@ def calibrate(
             for numbers in _shared_out(config.sets)
         ]
         found = [one for part in _in_order(tasks, tick, "batches of hunts") for one in part]
-    result = {**facts, "toys": config.toys, **summed_up(found, config.toys)}
+    result = {**facts, "toys": config.toys, **summed_up(found, config.toys, facts)}
     folder.write_json(RESULT, result)
     return result
 
@@ -103,6 +102,7 @@ def _shared_out(sets: int) -> list[range]:
 
 def _in_order(tasks: list[Any], tick: Tick, remark: str) -> Iterator[Any]:
     waiting, total = list(tasks), len(tasks)
+    tick(0, total, remark)
     while waiting:
         _, waiting = ray.wait(waiting, num_returns=1)
         tick(total - len(waiting), total, remark)

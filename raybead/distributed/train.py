@@ -10,7 +10,14 @@ from raybead.config import Job
 from raybead.distributed.board import Board
 from raybead.distributed.cluster import Cluster
 from raybead.distributed.stream import Tick
-from raybead.distributed.workers import Epochs, RayPlace, crew_of, tell_epoch, train_together
+from raybead.distributed.workers import (
+    Epochs,
+    RayPlace,
+    crew_of,
+    tell_begun,
+    tell_epoch,
+    train_together,
+)
 from raybead.errors import RaybeadError, StorageError
 from raybead.graphs import Scaling
 from raybead.models import Bundle, Recipe
@@ -94,9 +101,10 @@ def _train_worker(config: dict[str, Any]) -> dict[str, Any]:
 def _train_here(job: Job, events: Folder, kept: Folder, board: Board) -> dict[str, Any]:
     place, every = RayPlace(), job.train.keep_every
     training = JobTraining.of(job, events, place)
-    for record in training.epochs(place):
-        tell_epoch(board, record, job.train.epochs, place.team.rank)
-        if place.team.rank == 0 and every is not None and (record.epoch + 1) % every == 0:
+    epochs, rank = job.train.epochs, place.team.rank
+    for record in training.epochs(place, lambda ran: tell_begun(board, ran, epochs, rank)):
+        tell_epoch(board, record, epochs, rank)
+        if rank == 0 and every is not None and (record.epoch + 1) % every == 0:
             # Before the state: a try that is killed in between keeps the epoch again.
             training.keep(record, kept)
     bundle, metrics = training.finished()

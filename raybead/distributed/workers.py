@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig
 from torch import nn
 
-from raybead.config import GpuAsk, Train, smallest_batch
+from raybead.config import NAME, GpuAsk, Train, smallest_batch
 from raybead.distributed import metrics
 from raybead.distributed.asks import Wanted, awaited, on_gpus
 from raybead.distributed.board import Board, post, watched
@@ -179,7 +179,7 @@ def refuse_outside(run: Folder) -> None:
         StorageError: which name.
     """
     for name in _checkpoints(run.read_json(SNAPSHOT)) if run.exists(SNAPSHOT) else ():
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        if not re.fullmatch(NAME, name):
             raise StorageError(f"{run}/{SNAPSHOT}: {name!r} is no name of a checkpoint")
 
 
@@ -234,6 +234,23 @@ def _reason(error: BaseException) -> str:
     inner = next(iter(failures.values())) if failures else error
     lines = [line for line in str(inner).strip().splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(inner).__name__
+
+
+BEGUN = "begun"
+"""Key of the note that says which epochs there are already, when training begins, or goes on."""
+
+
+def tell_begun(board: Board, history: Sequence[EpochRecord], epochs: int, rank: int) -> None:
+    """In a worker, before its first epoch: the first worker posts what earlier tries ran.
+
+    Args:
+        board: that it goes to.
+        history: the epochs of earlier tries.
+        epochs: how many there may be.
+        rank: of the worker.
+    """
+    if rank == 0:
+        post(board, {BEGUN: [asdict(record) for record in history], "epochs": epochs})
 
 
 def tell_epoch(board: Board, record: EpochRecord, epochs: int, rank: int) -> None:

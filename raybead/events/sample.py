@@ -17,7 +17,7 @@ from raybead.errors import InputError
 from raybead.events.sources import open_source
 from raybead.events.sources.bead_csv import told_by_name
 from raybead.events.span import Span
-from raybead.storage import found_files, open_input
+from raybead.storage import absolute, found_files, open_input
 
 Role = Literal["background", "search"]
 
@@ -25,6 +25,10 @@ ROWS_A_TASK = 2000
 FILES_AT_MOST = 256
 ROWS_AT_MOST = 10_000
 """Bounds of an automatic cut: a task's memory, and a sample's number of Parquet files."""
+
+
+DIGESTED_AT_MOST = 8 << 30
+"""Bytes of a sample's files up to which each is read once more, for its digest."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,29 @@ class EventSample:
                 first.setdefault(digest, path)
         return notes
 
+    def inputs(self) -> list[dict[str, object]]:
+        """Every file that is read: its path, bytes and SHA-256.
+
+        The digest is None of files that are together too large to be read for it alone.
+
+        Raises:
+            InputError: a file is gone.
+        """
+        sizes: dict[str, int] = {}
+        for source in self.sources:
+            if not isinstance(source, FileSource):
+                continue
+            labels = source.labels if isinstance(source, LhcoSource) else None
+            for path in map(absolute, (*source.paths, *([] if labels is None else [labels]))):
+                if path not in sizes:
+                    with open_input(path) as stream:
+                        sizes[path] = stream.seek(0, 2)
+        few = sum(sizes.values()) <= DIGESTED_AT_MOST
+        return [
+            {"path": path, "bytes": size, "sha256": _digest(path, "sha256") if few else None}
+            for path, size in sizes.items()
+        ]
+
 
 def _grouped(pieces: list[Piece], step: int) -> Iterator[tuple[Piece, ...]]:
     group: list[Piece] = []
@@ -175,8 +202,8 @@ def _rows_of(source: FileSource) -> tuple[float, float]:
     return 0, math.inf
 
 
-def _digest(path: str) -> str:
-    content = hashlib.blake2b()
+def _digest(path: str, kind: str = "blake2b") -> str:
+    content = hashlib.new(kind)
     with open_input(path) as stream:
         while part := stream.read(1 << 22):
             content.update(part)

@@ -199,6 +199,19 @@ def read_columns(content: bytes, origin: str, columns: Iterable[str]) -> pa.Tabl
     return read_parquet(content, origin, [name for name in columns if name in there])
 
 
+def read_part(folder: Folder, name: str, columns: Iterable[str]) -> pa.Table:
+    """Some columns of a Parquet file, of which no others are fetched.
+
+    Raises:
+        StorageError: it isn't whole.
+    """
+    with folder.opened(name) as file:
+        try:
+            return pq.ParquetFile(file).read(columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise StorageError(f"{folder}/{name}: not a whole Parquet file: {error}") from None
+
+
 def row_count(folder: Folder, name: str) -> int:
     """Rows of a Parquet file, read off its end."""
     with folder.opened(name) as file:

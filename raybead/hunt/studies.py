@@ -5,7 +5,7 @@ Axes: E events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,8 +78,13 @@ class Material:
             "events": events,
             "sample": config.sample,
             "method": config.method,
+            "of": len(source),
         }
         return cls(pseudo, conditional, background, scores.signal, hunt, facts)
+
+
+LARGEST_SHARE = 0.25
+"""Of a sample, that sets drawn of it can have before its own odd events show in their alarms."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +168,31 @@ def recovered(
     )
 
 
-def summed_up(found: Sequence[Outcome], toys: int) -> dict[str, Any]:
-    """All sets of a calibration, as JSON."""
-    p = np.array([one.p for one in found])
-    return {"p": p.tolist(), "summary": asdict(Calibration.of(p.tolist(), toys))}
+def summed_up(found: Sequence[Outcome], toys: int, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """All sets of a calibration, as JSON.
+
+    Args:
+        found: a hunt a set.
+        toys: of each.
+        facts: of the material.
+    """
+    p = [float(one.p) for one in found]
+    summary = asdict(Calibration.of(p, toys))
+    if summary["verdict"] == "anti-conservative":
+        summary["words"] += _of_the_sample(facts)
+    return {"p": p, "summary": summary}
+
+
+def _of_the_sample(facts: Mapping[str, Any]) -> str:
+    """What alarms may be of besides the hunt, where sets are as large as what they are made of."""
+    events, of = facts["events"], facts["of"]
+    if facts["method"] == "disjoint" or events <= LARGEST_SHARE * of:
+        return ""
+    return (
+        f" Sets of {events} events are drawn of {of}, so that the same odd events come up again"
+        " and again: alarms may be more frequent than the hunt's own. Whether they are is told by"
+        f" calibrate.events = {int(LARGEST_SHARE * of)}."
+    )
 
 
 @dataclass(frozen=True)

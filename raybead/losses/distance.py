@@ -26,7 +26,7 @@ def build(config: DistanceLoss, space: Space) -> Term:
 
 
 def distance(output: Output, columns: Sequence[int]) -> Tensor:
-    """[B] mean over a jet's nodes of sqrt(|residual|^2 + 1e-4), over some of the features."""
+    """[B] mean over a jet's nodes of ``sqrt(|residual|^2 + 1e-4)``, over some of the features."""
     residual_NF = at_least_single(output.reconstruction_NF) - output.target_NF
     squares_N = residual_NF[:, columns].square().sum(dim=1)
     length_N = (squares_N + SMOOTH).sqrt()

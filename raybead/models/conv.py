@@ -7,7 +7,7 @@ Axes: B items, D places an item, C channels, F features, Z latent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from raybead.models.batch_norm import TeamBatchNorm
 from raybead.models.mlp import Dropout, mlp
+from raybead.models.revealing import Shown
 from raybead.models.slots import Slots
 
 PLACES = 1 << 15
@@ -72,6 +73,24 @@ class ConvStack(nn.Module):
         return torch.cat(
             [self._convolved(grid, mask) for grid, mask in zip(grids, masks, strict=False)]
         )
+
+    def activations(
+        self, grid_BDC: Tensor, slots: Slots, _keys_B: Tensor | None = None
+    ) -> Iterator[Shown]:
+        """What each convolution gives in evaluation at the N places that hold a node."""
+        mask_B1D = slots.mask(grid_BDC)[:, None] if self.masked else None
+        x_BCD = grid_BDC.transpose(1, 2)
+        for place, conv in enumerate(self.convs):
+            x_BCD = conv(x_BCD) if mask_B1D is None else conv(x_BCD) * mask_B1D
+            relu = place < self.relus
+            x_BCD = x_BCD.relu() if relu else x_BCD
+            rows_NC = slots.packed(x_BCD.transpose(1, 2))
+            yield Shown(f"convs.{place}", relu, "places", rows_NC)
+            if place < len(self.norms):
+                x_BDC = x_BCD.transpose(1, 2)
+                normed = self.norms[place](x_BDC.flatten(0, 1), slots.place_N)
+                x_BCD = normed.view(x_BDC.shape).transpose(1, 2)
+                x_BCD = x_BCD if mask_B1D is None else x_BCD * mask_B1D
 
     def _convolved(
         self,

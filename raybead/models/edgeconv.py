@@ -13,7 +13,7 @@ Axes: T nodes, F features in, H hidden, O out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from raybead.models.pair_norm import affine, affine_of_batch
 from raybead.models.pair_reduce import pair_max, pair_sum
+from raybead.models.revealing import Shown
 
 Aggregation = Literal["mean", "sum", "max"]
 Norm = Literal["none", "batch"]
@@ -75,10 +76,7 @@ def _edgeconv(
 ) -> Tensor:
     sizes = ptr.diff()
     neighbours_T1 = torch.repeat_interleave(sizes - 1, sizes, output_size=x_TF.shape[0])[:, None]
-    features = x_TF.shape[1]
-    to_centre, to_neighbour = weights[0][:, :features], weights[0][:, features:]
-    a_TH = torch.addmm(biases[0], x_TF, (to_centre - to_neighbour).t())
-    b_TH = x_TF @ to_neighbour.t()
+    a_TH, b_TH = _first(x_TF, weights[0], biases[0])
     relus = len(weights) if last_relu else len(weights) - 1
     if relus == 0 and aggregation != "max":
         raise ValueError("an EdgeConv of a single linear layer has no non-linearity")
@@ -109,6 +107,50 @@ def _edgeconv(
             weight, bias = _after(norm, weights[-1], biases[-1])
             return reduced_TO @ weight.t() + bias * times_T1
     return reduced_TO if norm is None else reduced_TO * norm[0] + norm[1] * times_T1
+
+
+def _first(x_TF: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """a and b [T, H], of which the first layer's value at a pair is a_i + b_j."""
+    to_centre, to_neighbour = weight.tensor_split(2, dim=1)
+    a_TH = torch.addmm(bias, x_TF, (to_centre - to_neighbour).t())
+    return a_TH, x_TF @ to_neighbour.t()
+
+
+def pair_activations(
+    x_TF: Tensor,
+    ptr: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    *,
+    last_relu: bool,
+    norms: Sequence[nn.BatchNorm1d] = (),
+) -> Iterator[Tensor]:
+    """What :func:`all_pairs_edgeconv` never holds: its ReLUs, one after another.
+
+    Pairs are reduced by the same kernel, layer by layer; norms are those of evaluation.
+
+    Args:
+        x_TF: as of :func:`all_pairs_edgeconv`, and so are the others.
+        ptr: [B + 1]
+        weights: of the linear layers.
+        biases: of the linear layers.
+        last_relu: whether a ReLU follows the last one.
+        norms: after each ReLU.
+
+    Yields:
+        [M, H] each ReLU's mean over the neighbours of the M nodes that have any. It is above 0
+        exactly where the unit responds to one of them.
+    """
+    with torch.autocast(x_TF.device.type, enabled=False):
+        sizes = ptr.diff()
+        neighbours_T1 = torch.repeat_interleave(sizes - 1, sizes)[:, None]
+        some_T = neighbours_T1[:, 0] > 0
+        a_TH, b_TH = _first(x_TF.to(weights[0].dtype), weights[0], biases[0])
+        inner: list[Tensor] = []
+        for k in range(len(weights) if last_relu else len(weights) - 1):
+            if k > 0:
+                inner += _after(affine(norms[k - 1]) if norms else None, weights[k], biases[k])
+            yield (pair_sum(a_TH, b_TH, ptr, inner) / neighbours_T1)[some_T]
 
 
 def _after(norm: Affine | None, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,8 +216,23 @@ class AllPairsEdgeConv(nn.Module):
         self.last_relu = last_relu
         self.aggregation: Aggregation = aggregation
 
+    def activations(self, x_TF: Tensor, ptr: Tensor) -> Iterator[Shown]:
+        """:func:`pair_activations` beside the names of their layers."""
+        linears = self._linears()
+        found = pair_activations(
+            x_TF,
+            ptr,
+            [layer.weight for layer in linears],
+            [layer.bias for layer in linears],
+            last_relu=self.last_relu,
+            norms=self._norms(),
+        )
+        places = [k for k, layer in enumerate(self.nn) if isinstance(layer, nn.ReLU)]
+        for place, x_MH in zip(places, found, strict=True):
+            yield Shown(f"nn.{place - 1}", True, "neighbourhoods", x_MH)
+
     def forward(self, x_TF: Tensor, ptr: Tensor) -> Tensor:
-        linears = [layer for layer in self.nn if isinstance(layer, nn.Linear)]
+        linears = self._linears()
         return all_pairs_edgeconv(
             x_TF,
             ptr,
@@ -183,5 +240,11 @@ class AllPairsEdgeConv(nn.Module):
             [layer.bias for layer in linears],
             last_relu=self.last_relu,
             aggregation=self.aggregation,
-            norms=[layer for layer in self.nn if isinstance(layer, nn.BatchNorm1d)],
+            norms=self._norms(),
         )
+
+    def _linears(self) -> list[nn.Linear]:
+        return [layer for layer in self.nn if isinstance(layer, nn.Linear)]
+
+    def _norms(self) -> list[nn.BatchNorm1d]:
+        return [layer for layer in self.nn if isinstance(layer, nn.BatchNorm1d)]

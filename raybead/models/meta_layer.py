@@ -13,17 +13,20 @@ Axes: B jets, T nodes, F features, H hidden, Z latent, U global.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from raybead.config import MetaLayerModel
 from raybead.graphs import JetBatch
 from raybead.models.batch_norm import TeamBatchNorm
-from raybead.models.edgeconv import all_pairs_edgeconv
+from raybead.models.edgeconv import all_pairs_edgeconv, pair_activations
 from raybead.models.inputs import Inputs
 from raybead.models.jet_bottleneck import pooled
 from raybead.models.mlp import mlp
 from raybead.models.output import Output
+from raybead.models.revealing import Shown
 
 
 class EdgeMean(nn.Module):
@@ -35,18 +38,26 @@ class EdgeMean(nn.Module):
         self.first = nn.Linear(2 * features + context, hidden)
         self.second = nn.Linear(hidden, hidden)
 
+    def activations(self, x_TF: Tensor, u_TU: Tensor, ptr: Tensor) -> Iterator[Shown]:
+        """What both layers' ReLUs give, as :func:`raybead.models.edgeconv.pair_activations`."""
+        both_TI = torch.cat([x_TF, u_TU], dim=1)
+        found = pair_activations(both_TI, ptr, self._weights(), self._biases(), last_relu=True)
+        for name, x_MH in zip(("first", "second"), found, strict=True):
+            yield Shown(name, True, "neighbourhoods", x_MH)
+
     def forward(self, x_TF: Tensor, u_TU: Tensor, ptr: Tensor) -> Tensor:
+        both_TI = torch.cat([x_TF, u_TU], dim=1)
+        return all_pairs_edgeconv(both_TI, ptr, self._weights(), self._biases(), last_relu=True)
+
+    def _weights(self) -> list[Tensor]:
         # As an EdgeConv of (x_i, u): its second half acts on differences, and u's are 0.
         widths = [self.features, self.features, self.context]
         of_i, of_j, of_u = self.first.weight.split(widths, dim=1)
         as_edgeconv = torch.cat([of_i + of_j, of_u, of_j, torch.zeros_like(of_u)], dim=1)
-        return all_pairs_edgeconv(
-            torch.cat([x_TF, u_TU], dim=1),
-            ptr,
-            [as_edgeconv, self.second.weight],
-            [self.first.bias, self.second.bias],
-            last_relu=True,
-        )
+        return [as_edgeconv, self.second.weight]
+
+    def _biases(self) -> list[Tensor]:
+        return [self.first.bias, self.second.bias]
 
 
 class MetaLayerAutoencoder(nn.Module):

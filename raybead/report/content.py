@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import pyarrow as pa
 
 from raybead.config import Job
 from raybead.events import read_parquet
+from raybead.report.diagnosed import Diagnostics
+from raybead.report.provenance import Provenance
 from raybead.storage import MANIFEST, Folder, Role, StageName, is_current, stage_facts
 
 OUTLIERS = "outliers.parquet"
@@ -18,6 +20,8 @@ STAGES: tuple[StageName, ...] = (
     "events/background", "events/search", "model", "scores", "hunt",
 )  # fmt: skip
 """Stages that have to be done before a report, in order."""
+STUDIES: tuple[StageName, ...] = ("calibration", "reach")
+"""Those that a report also tells of where they are done for its job."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Content:
     """``calibration/result.json``, if there is one for these settings."""
     reach: Mapping[str, Any] | None
     """``reach/result.json``, likewise."""
+    diagnostics: Diagnostics | None = None
+    """What was looked at of the model, likewise."""
+    provenance: Provenance = field(default_factory=Provenance)
+    """Input files, and what the stages took."""
 
     @classmethod
     def read(cls, job: Job, run: Folder) -> Content:
@@ -50,6 +58,7 @@ class Content:
             RunError: a stage isn't done.
             StorageError: a stage's files are missing or broken.
         """
+        studies: tuple[StageName, ...] = tuple(name for name in STUDIES if is_current(run, name))
         return cls(
             job=job,
             facts={name: stage_facts(run, name) for name in STAGES},
@@ -60,6 +69,8 @@ class Content:
             outliers=read_parquet((run / "hunt").read(OUTLIERS), f"{run}/hunt/{OUTLIERS}"),
             calibration=_study(run, "calibration"),
             reach=_study(run, "reach"),
+            diagnostics=Diagnostics.read(run),
+            provenance=Provenance.read(run, (*STAGES, *studies)),
         )
 
     @property

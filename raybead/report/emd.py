@@ -37,10 +37,9 @@ def write_emd_report(
 
     plots = draw_emd(job.name, held_out, metrics)
     for plot in plots:
-        folder.write(f"{plot.name}.png", plot.png)
-        folder.write(f"{plot.name}.pdf", plot.pdf)
+        plot.write(folder)
     page = page_template("emd.html.j2", thousands=numbers.thousands).render(
-        job=job,
+        name=job.name,
         job_file=dump_job(job),
         agreement=metrics["agreement"],
         kind_names={"all": "all pairs", **KIND_NAMES},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import raybead
 from raybead.config import Job, dump_job
 from raybead.report import numbers, words
-from raybead.report.content import STAGES, Content
+from raybead.report.content import Content
 from raybead.report.template import page_template
 from raybead.storage import Folder
 from raybead.timing import timed
@@ -18,6 +18,27 @@ from raybead.timing import timed
 if TYPE_CHECKING:
     from raybead.report.figures import Plot
 
+PICTURED = {
+    "before": (
+        ("reconstruction", "Reconstruction",
+         "What the model makes of its inputs, on background that training held out."),
+        ("latent", "Latent space", "Where the model puts what it is shown."),
+        ("scores", "Scores and masses",
+         "What every event is scored, and what those look like that score high."),
+    ),
+    "events": (
+        ("events", "Most anomalous events",
+         "Those of the search sample that score highest, wherever their mass lies."),
+    ),
+    "after": (
+        ("drift", "Drift between the samples",
+         "How far the search sample lies from the background that was trained on, feature by"
+         " feature."),
+        ("diagnostics", "Diagnostics of the model",
+         "What its layers do with what they are shown."),
+    ),
+}  # fmt: skip
+"""Sections that are all figures, by where they stand: section, title, and a sentence."""
 PACKAGES = ("matplotlib", "mplhep", "numpy", "pyarrow", "ray", "torch")
 """Whose versions are told: with raybead's they decide what a run gives."""
 
@@ -28,7 +49,7 @@ def write_report(job: Job, run: Folder, folder: Folder) -> bytes:
     Args:
         job: that the run was made for.
         run: its folder; hunt and all before it are done.
-        folder: that every figure is written to, as PNG and as PDF.
+        folder: that every figure is written to, as PNG, PDF and JSON.
 
     Returns:
         The page, UTF-8; its figures are inside it.
@@ -46,8 +67,7 @@ def write_report(job: Job, run: Folder, folder: Folder) -> bytes:
         plots = draw(content)
     with timed("write"):
         for plot in plots:
-            folder.write(f"{plot.name}.png", plot.png)
-            folder.write(f"{plot.name}.pdf", plot.pdf)
+            plot.write(folder)
     with timed("page"):
         return render(content, plots)
 
@@ -66,6 +86,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
     )
     result = content.result
     text = template.render(
+        name=content.job.name,
         job=content.job,
         job_file=dump_job(content.job),
         sources={
@@ -78,6 +99,11 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         counted=words.counted(result["conclusion"]),
         calibration=content.calibration,
         calibrated=words.calibrated(content.calibration),
+        in_short=words.calibrated_in_short(content.calibration),
+        described=lambda cut: words.background_description(cut["background"]["agreement"]),
+        pictured=PICTURED,
+        sections=_sections(content, plots),
+        warnings=content.metrics.get("warnings", ()),
         reach=content.reach,
         peak_shape=words.peak_shape(content.job.hunt.signal),
         best=content.best_cut,
@@ -89,7 +115,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         score_name=words.score_name,
         samples=_samples(content),
         model=content.facts["model"],
-        stages=[(name, content.facts[name], content.versions[name]) for name in STAGES],
+        provenance=content.provenance,
         versions={
             "raybead": raybead.__version__,
             "Python": platform.python_version(),
@@ -98,6 +124,30 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         plots=plots,
     )
     return text.encode()
+
+
+def _sections(content: Content, plots: Sequence[Plot]) -> list[tuple[str, str]]:
+    """Sections that there are, in order: what leads to each, and its title."""
+    drawn = {plot.section for plot in plots}
+
+    def pictured(where: str) -> list[tuple[str, str]]:
+        return [(f"{name}-figures", title) for name, title, _ in PICTURED[where] if name in drawn]
+
+    return [
+        ("training", "Training"),
+        *pictured("before"),
+        ("cuts", "Selection"),
+        ("background", "Background fit"),
+        ("scan", "Scan"),
+        ("toys", "Pseudo-experiments"),
+        *([("limits", "Limits")] if "limits" in drawn else []),
+        *pictured("events"),
+        *([("calibration", "Calibration")] if content.calibration is not None else []),
+        *([("reach", "Reach")] if content.reach is not None else []),
+        *pictured("after"),
+        *([("evaluation", "Evaluation with truth")] if content.truth_is_known else []),
+        ("provenance", "Provenance"),
+    ]
 
 
 def _samples(content: Content) -> list[tuple[str, list[Any]]]:

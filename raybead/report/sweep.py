@@ -64,13 +64,12 @@ def write_sweep_report(
         raise RunError(f"{job.name}: the job has no [sweep] to report on")
     plots = draw_sweep(job.name, board, summary, job.sweep, histories)
     for plot in plots:
-        folder.write(f"{plot.name}.png", plot.png)
-        folder.write(f"{plot.name}.pdf", plot.pdf)
+        plot.write(folder)
     rows = board.to_pylist()
     headers, cells = _table(board, rows, job.sweep)
     level = set(summary["level"] or ())
     page = page_template("sweep.html.j2").render(
-        job=job,
+        name=job.name,
         job_file=dump_job(job),
         headline=headline(summary),
         sentences=sentences(rows, summary, job.sweep),

@@ -184,6 +184,18 @@ def calibrated(calibration: Mapping[str, Any] | None) -> tuple[str, ...]:
     )
 
 
+def calibrated_in_short(calibration: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The same in a word or two, and the class that it is shown in."""
+    if calibration is None:
+        return "not checked", "mark"
+    known = {
+        "calibrated": ("yes", "good"),
+        "conservative": ("conservative", ""),
+        "anti-conservative": ("no: p too small", "mark"),
+    }
+    return known[calibration["summary"]["verdict"]]
+
+
 def counted(conclusion: Mapping[str, Any]) -> str:
     """How looks were put together."""
     if conclusion["looks"] == 1:

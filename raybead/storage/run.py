@@ -20,7 +20,7 @@ LAYOUT = 5
 
 StageName = Literal[
     "events/background", "events/search", "model", "scores", "hunt", "calibration", "reach",
-    "figures", "emd", "judged", "sweep",
+    "diagnostics", "figures", "emd", "judged", "sweep",
 ]  # fmt: skip
 Role = Literal["background", "search"]
 

@@ -9,16 +9,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from raybead.config import Job, Sweep
 from raybead.errors import TrainingError
-from raybead.events import read_parquet, row_count, table_bytes
+from raybead.events import read_parquet, table_bytes
 from raybead.storage import Folder
 from raybead.sweeping.corruptions import corrupt
 from raybead.sweeping.objectives import BACKGROUND, SEEN
-from raybead.training import split_by_event, taken
+from raybead.training import sides
 
 FEWEST = 20
 """Events that anything can be said by."""
@@ -39,7 +38,7 @@ def write_judged(events: Folder, job: Job, sweep: Sweep, folder: Folder) -> dict
     Raises:
         TrainingError: training leaves too few events.
     """
-    held, seen = _sides(events, job)
+    seen, _, held = sides(events, job)
     if len(held) < FEWEST:
         raise TrainingError(
             f"sweep: training leaves {len(held)} background events to judge trials by; {FEWEST}"
@@ -62,22 +61,6 @@ def judged_tables(folder: Folder) -> Mapping[str, pa.Table]:
         name.removesuffix(".parquet"): read_parquet(folder.read(name), f"{folder}/{name}")
         for name in folder.names(".parquet")
     }
-
-
-def _sides(events: Folder, job: Job) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Events that no trial trains on or chooses its epoch by, and those that all train on."""
-    files = events.names(".parquet")
-    rows = taken([row_count(events, name) for name in files], job.train.max_events)
-    every, looked_at = [], []
-    for name, index in zip(files, rows, strict=True):
-        column = read_parquet(events.read(name), f"{events}/{name}", ["event"]).column("event")
-        every.append(column.to_numpy())
-        looked_at.append(every[-1][index])
-    # As the training splits them, whose jets come event by event.
-    event_E = np.unique(np.concatenate(looked_at))
-    split = split_by_event(torch.from_numpy(event_E), job.train, job.seed)
-    beyond = np.setdiff1d(np.concatenate(every), event_E)
-    return np.union1d(event_E[split.test.numpy()], beyond), event_E[split.train.numpy()]
 
 
 def _evenly(event_E: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from typing import Any
 from raybead.config import Job
 from raybead.config.dimension import canonical
 from raybead.errors import JobError
+from raybead.pace import Remark, Tick
 from raybead.storage import Folder
 from raybead.sweeping.course import Course, Ticket
 from raybead.sweeping.proposers import Known, Proposer
@@ -18,7 +19,6 @@ from raybead.sweeping.space import Space, Values
 from raybead.sweeping.trial import RECORD, STOP, failed, leave, record_of, so_far
 
 SPENT, PROPOSED = "spent", "proposed.json"
-Tick = Callable[[int, int, str], None]
 
 
 class Progress:
@@ -63,10 +63,12 @@ class Progress:
         known = [(values, self._known(values)) for values in earlier]
         self._told = {record.trial for _, record in known if record is not None}
         self._queue = deque(values for values, record in known)
+        self._again = 0
         self.proposer = propose(
             [(values, _worth(record)) for values, record in known if record is not None],
             [values for values, record in known if record is None],
         )
+        self.tick(0, self._most or 1, self._remark(None))
 
     @property
     def over(self) -> bool:
@@ -153,6 +155,7 @@ class Progress:
             self._best = value if self._best is None else max(self._best, value)
         self._note()
         self._ended += 1
+        self._again += name in self._told
         self.tick(self._ended, self._most or len(self._proposed), self._remark(value))
 
     def records(self) -> list[TrialRecord]:
@@ -211,9 +214,10 @@ class Progress:
     def _number(self, name: str) -> int:
         return list(self._proposed).index(name)
 
-    def _remark(self, value: float | None) -> str:
+    def _remark(self, value: float | None) -> Remark:
         best = "" if self._best is None else f", best {self._best:.4g}"
-        return "trials" if value is None else f"trials, the last {value:.4g}{best}"
+        words = "trials" if value is None else f"trials, the last {value:.4g}{best}"
+        return Remark(words, before=self._again, facts={"best": self._best, "last": value})
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._started

@@ -19,6 +19,7 @@ from raybead.config import Emd, Loss
 from raybead.graphs.clouds import Clouds
 from raybead.losses import LossValue
 from raybead.models.emd_network import EmdNetwork, pair_graph, sliced_of
+from raybead.training.forward import part_of_step
 from raybead.training.loop import Trainer
 from raybead.training.split import Split
 from raybead.training.team import Team
@@ -120,8 +121,14 @@ class EmdTrainer(Trainer):
         self.pairs, self.errors = pairs, loss
 
     def _loss(self, batch: Tensor, model: nn.Module, _loss: object) -> LossValue:
-        pairs = self.pairs.select(batch[self.team.rank :: self.team.size]).to(self.device)
-        return self.errors(model(pairs.ours, pairs.theirs), pairs)
+        with part_of_step("batch", self.device):
+            pairs = self.pairs.select(batch[self.team.rank :: self.team.size])
+        with part_of_step("transfer", self.device):
+            pairs = pairs.to(self.device)
+        with part_of_step("forward", self.device):
+            distance_B = model(pairs.ours, pairs.theirs)
+        with part_of_step("loss", self.device):
+            return self.errors(distance_B, pairs)
 
 
 def measured(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from raybead.graphs import JetBatch
 from raybead.losses import JetLoss
 from raybead.models import Output
+from raybead.timing import timed
 
 _APART = 1 << 40
 """Beyond the events of any sample: a view's noise isn't its item's (raybead.models.noise)."""
@@ -37,19 +39,32 @@ def seen(
     Returns:
         Of the items, with that of the views in :attr:`Output.views`.
     """
-    views = loss.views(items)
-    if not views:
-        with autocast(precision, items.device):
-            return model(items)
-    views = [
-        replace(view, event_B=view.event_B + number * _APART)
-        for number, view in enumerate(views, start=1)
-    ]
-    every = JetBatch.cat([items, *views])
-    with autocast(precision, items.device):
+    drawn = part_of_step("views", items.device) if loss.contrasts else contextlib.nullcontext()
+    with drawn:
+        views = [
+            replace(view, event_B=view.event_B + number * _APART)
+            for number, view in enumerate(loss.views(items), start=1)
+        ]
+        every = JetBatch.cat([items, *views]) if views else items
+    with part_of_step("forward", items.device), autocast(precision, items.device):
         output = model(every)
+    if not views:
+        return output
     first, *others = output.split([len(items), *map(len, views)])
     return replace(first, views=tuple(others))
+
+
+def part_of_step(name: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Time of the block counts to a part of a training step; an evaluation is a part by itself."""
+    if torch.is_inference_mode_enabled():
+        return contextlib.nullcontext()
+    return timed(name, partial(settle, device))
+
+
+def settle(device: torch.device) -> None:
+    """Wait for a device, so that time counts to the part that it was used in."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def autocast(

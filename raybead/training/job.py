@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from raybead.losses import JetLoss, Space
 from raybead.models import Bundle, EmdBundle, Recipe
 from raybead.storage import Folder
 from raybead.timing import timed
+from raybead.training.determinism import same_bits
+from raybead.training.health import warnings_of
 from raybead.training.kept import keep
 from raybead.training.loop import Trainer
 from raybead.training.place import Place
@@ -77,9 +79,18 @@ class JobTraining:
         }
         return cls(job, trainer, scaling, learned_distance(job.loss), counts)
 
-    def epochs(self, place: Place) -> Iterator[EpochRecord]:
-        """Epoch after epoch, from where an earlier try was; state is left behind each."""
+    def epochs(
+        self, place: Place, begun: Callable[[list[EpochRecord]], None] | None = None
+    ) -> Iterator[EpochRecord]:
+        """Epoch after epoch, from where an earlier try was; state is left behind each.
+
+        Args:
+            place: where the training runs.
+            begun: told of the epochs of earlier tries, before the first of this one.
+        """
         place.take_up(self.trainer)
+        if begun is not None:
+            begun(self.trainer.progress.history)
         for record in self.trainer.epochs():
             yield record
             with timed("checkpoint"):
@@ -114,6 +125,8 @@ class JobTraining:
     def finished(self) -> tuple[Bundle, dict[str, Any]]:
         """The bundle of the best epoch, its test loss told, and metrics.
 
+        Metrics are the history of epochs, histograms of the reconstruction, and warnings of what
+        ails the model.
         The model has the best epoch's weights from then on.
         """
         trainer, bundle = self.trainer, self.best()
@@ -129,8 +142,17 @@ class JobTraining:
             histograms = reconstruction_histograms(
                 trainer.model, trainer.items.select(held_out), self.scaling, trainer.loss
             )
+        with timed("health"), same_bits(self.job.train.deterministic):
+            warnings = warnings_of(
+                trainer.model,
+                trainer.items,
+                split.validation,
+                trainer.loss,
+                self.scaling.scaled_columns,
+            )
         history = [asdict(record) for record in trainer.progress.history]
-        return bundle, {"history": history, "reconstruction": histograms}
+        metrics = {"history": history, "reconstruction": histograms, "warnings": warnings}
+        return bundle, metrics
 
 
 def load_jets(events: Folder, job: Job) -> tuple[JetBatch, tuple[str, ...]]:

@@ -7,8 +7,9 @@ gradients are weighted so that their average is that of the whole batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from raybead.losses import JetLoss, LossValue
 from raybead.timing import count, timed
 from raybead.training.annealing import Annealer, Values, loss_settings
 from raybead.training.determinism import same_bits
-from raybead.training.forward import seen
+from raybead.training.forward import part_of_step, seen, settle
 from raybead.training.optimizers import build_optimizer
 from raybead.training.progress import EpochRecord, Progress, State
 from raybead.training.refusals import refuse_divergence, refuse_nothing, refuse_small
@@ -95,6 +96,17 @@ class Trainer:
             progress.best_epoch >= 0 and progress.waited >= self.config.patience
         )
 
+    def steps(self, epoch: int) -> Iterator[Callable[[], Tensor]]:
+        """An epoch's steps in their order, each done when it is called: sums of its losses."""
+        held = self.annealer.values(epoch)
+        loss = self._loss_at(held)
+        self._rate_at(held)
+        self.model.train()
+        width = int(held.get(BATCH_ITEMS, self.config.batch_items))
+        order = self.seed, _ORDER, epoch
+        for step, batch in enumerate(batches(self.split.train, width, order)):
+            yield partial(self._drawn_step, epoch, step, batch, loss)
+
     def evaluate(self, index: Tensor) -> dict[str, float]:
         """Mean ``loss`` per item, and its terms', of the items at ``index``, without training.
 
@@ -154,15 +166,10 @@ class Trainer:
         progress, config = self.progress, self.config
         epoch = progress.epoch
         held = self.annealer.values(epoch)
-        loss, rate = self._loss_at(held), self._rate_at(held)
-        self.model.train()
+        rate = self._rate_at(held)
         sums = self._none()
-        width = int(held.get(BATCH_ITEMS, config.batch_items))
-        for step, batch in enumerate(batches(self.split.train, width, (self.seed, _ORDER, epoch))):
-            # What a model draws depends on the step alone: a resumed training draws the same, and
-            # so do workers, of whom each item has its own (raybead.models.noise).
-            torch.manual_seed(_seed_of(self.seed, _DRAWS, epoch, step))
-            sums += self._step(batch, loss)
+        for step in self.steps(epoch):
+            sums += step()
         train_terms = self._mean(sums)
         with timed("validation", self._settle):
             terms = self.evaluate(self.split.validation)
@@ -178,9 +185,14 @@ class Trainer:
         self.annealer.note(cut=cut, waited=progress.waited)
         return record
 
+    def _drawn_step(self, epoch: int, step: int, batch: Tensor, loss: JetLoss) -> Tensor:
+        # What a model draws depends on the step alone: a resumed training draws the same, and so
+        # do workers, of whom each item has its own (raybead.models.noise).
+        torch.manual_seed(_seed_of(self.seed, _DRAWS, epoch, step))
+        return self._step(batch, loss)
+
     def _step(self, batch: Tensor, loss: JetLoss) -> Tensor:
-        with timed("forward", self._settle):
-            value = self._loss(batch, self.wrapped, loss)
+        value = self._loss(batch, self.wrapped, loss)
         # The team averages gradients: times its size over the batch's is the batch's mean.
         objective = value.total_B.sum() * (self.team.size / len(batch))
         with timed("backward", self._settle):
@@ -193,19 +205,22 @@ class Trainer:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         count("items_trained", len(value.total_B))
-        return self._sums(value)
+        with part_of_step("sums", self.device):
+            return self._sums(value)
 
     def _settle(self) -> None:
-        """Wait for the device, so that time counts to the part that it was used in."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        settle(self.device)
 
     def _loss(self, batch: Tensor, model: nn.Module, loss: JetLoss) -> LossValue:
         """Losses of this worker's slice of a batch."""
-        items = self.items.select(batch[self.team.rank :: self.team.size]).to(self.device)
+        with part_of_step("batch", self.device):
+            items = self.items.select(batch[self.team.rank :: self.team.size])
+        with part_of_step("transfer", self.device):
+            items = items.to(self.device)
         try:
             output = seen(model, items, loss, self.config.precision)
-            value = loss.training(output, items, self.model)
+            with part_of_step("loss", self.device):
+                value = loss.training(output, items, self.model)
         except RaybeadError as error:
             if self.team.size == 1:
                 raise

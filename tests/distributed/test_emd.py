@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from raybead.commands.overview import show_run
 from raybead.config import parse_job
 from raybead.console import Console
 from raybead.distributed.emd_targets import emd_targets
 from raybead.errors import InputError
 from raybead.events import read_parquet
 from raybead.models.emd_bundle import EmdBundle
-from raybead.overview import show_run
 from raybead.pipeline import execute
 from raybead.preparing import make_pairs, pool_of
 from raybead.storage import Folder

@@ -13,8 +13,9 @@ import psutil
 import pytest
 import ray
 from made import lhco, make_particles
+from ray.core.generated.common_pb2 import ActorDiedErrorContext, NodeDeathInfo
 from ray.data import ActorPoolStrategy
-from ray.exceptions import NodeDiedError, WorkerCrashedError
+from ray.exceptions import ActorDiedError, NodeDiedError, WorkerCrashedError
 
 from raybead.config import Jets, Prepare, PythiaSource, parse_job
 from raybead.console import Console
@@ -167,7 +168,18 @@ def test_a_task_whose_worker_always_dies_ends_in_one_line():
     assert "\n" not in str(caught.value)
 
 
-def test_lost_nodes_do_not_count_against_a_piece(monkeypatch):
+def actor_died(**cause) -> ActorDiedError:
+    return ActorDiedError(ActorDiedErrorContext(actor_id=bytes(16), **cause))
+
+
+LOST = actor_died(error_message="The actor died because its node has died.")
+PREEMPTED = actor_died(
+    node_death_info=NodeDeathInfo(reason=NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED)
+)
+
+
+@pytest.mark.parametrize("gone", [NodeDiedError("gone"), LOST, PREEMPTED])
+def test_lost_nodes_do_not_count_against_a_piece(monkeypatch, gone):
     """Whichever pieces are left begin anew, and each comes once; a crash ends it at once."""
     asked = []
 
@@ -181,16 +193,17 @@ def test_lost_nodes_do_not_count_against_a_piece(monkeypatch):
 
         return pieces
 
-    monkeypatch.setattr(stream, "_round", round_of(NodeDiedError("gone")))
+    monkeypatch.setattr(stream, "_round", round_of(gone))
     wanted = [(number, f"result {number}") for number in range(5)]
     assert list(outcomes(5, None)) == wanted
     assert asked == [[0, 1, 2, 3, 4], [2, 3, 4], [4]]
     monkeypatch.setattr(stream, "LOST_NODES", 1)
     with pytest.raises(RunError, match="4 of 5 were done: a node was lost"):
         list(outcomes(5, None))  # one more than may be
-    monkeypatch.setattr(stream, "_round", round_of(WorkerCrashedError()))
-    with pytest.raises(RunError, match="2 of 5 were done: killed"):
-        list(outcomes(5, None))
+    for crash in (WorkerCrashedError(), actor_died()):
+        monkeypatch.setattr(stream, "_round", round_of(crash))
+        with pytest.raises(RunError, match="2 of 5 were done: killed"):
+            list(outcomes(5, None))
 
 
 def damage(path: Path, row: int) -> None:

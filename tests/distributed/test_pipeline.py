@@ -7,17 +7,19 @@ import pyarrow.parquet as pq
 import pytest
 from made import lhco, make_particles
 
+from raybead.commands.overview import show_run
 from raybead.config import Jets, Prepare, Score, parse_job
 from raybead.console import Console
+from raybead.distributed.diagnose import diagnosed
 from raybead.distributed.prepare import prepare
 from raybead.errors import InputError, RunError, StorageError, TrainingError
 from raybead.events import EventSample, Span, event_table, make_jets, open_source, write_lhco
 from raybead.models import Bundle
-from raybead.overview import show_run
 from raybead.pipeline import execute
 from raybead.scoring import SCORED, Calibration, EventScorer, JetScorer
 from raybead.stages import Stages
 from raybead.storage import Folder, stage_facts
+from raybead.training import sides
 
 OUTPUTS = ("latent", "reconstruction")
 
@@ -123,6 +125,47 @@ def test_the_hunt_says_what_it_did_and_what_it_could_not(finished):
     assert result["evaluation"]["signal"] > 0
 
 
+def test_what_was_looked_at_is_of_the_items_that_were_scored(finished, job_text, tmp_path):
+    looked, job = finished / "diagnostics", parse_job(job_text)
+    unseen = sides(finished / "events/background", job).unseen
+    table = table_of(looked, "latent.parquet").to_pylist()
+    scores, latents = {}, {}
+    for role in ("background", "search"):
+        rows = table_of(finished / "scores", f"{role}.parquet").to_pylist()
+        scores[role] = {row["event"]: row for row in rows}
+        rows = table_of(finished / f"scores/latent/{role}").to_pylist()
+        latents[role] = {row["event"]: row for row in rows}
+    assert {row["event"] for row in table if row["sample"] == "background"} == {*unseen}
+    for row in table:
+        rank, score = f"j{row['item'] + 1}", scores[row["sample"]][row["event"]]
+        assert row["score"] == score["score"]
+        assert row["truth"] == score["truth"]
+        assert row["total"] == pytest.approx(score[f"loss_{rank}"], rel=1e-3)
+        stored = latents[row["sample"]][row["event"]][f"latent_{rank}"]
+        np.testing.assert_allclose(row["latent"], stored, rtol=1e-3, atol=1e-4)
+    search = list(scores["search"].values())
+    highest = sorted(search, key=lambda row: -row["score"])[:6]
+    displays = table_of(looked, "displays.parquet")
+    assert displays["event"].to_pylist() == [row["event"] for row in highest]
+    losses = [(row[f"loss_j{j + 1}"], row["event"], j) for row in search for j in range(2)]
+    worst = sorted(losses, reverse=True)[:3]
+    examples = table_of(looked, "examples.parquet").to_pylist()
+    assert [(e["event"], e["item"]) for e in examples[3:]] == [one[1:] for one in worst]
+    assert {e["event"] for e in examples[:3]} <= {*unseen}
+    # Again, and without Ray: the same items and numbers.
+    folder = Folder.at(str(tmp_path))
+    events = {role: finished / "events" / role for role in ("background", "search")}
+    diagnosed(events, finished / "scores", finished / "model", job, folder)
+    assert folder.names() == [
+        "displays.parquet", "drift.json", "examples.parquet", "latent.parquet", "result.json",
+        "units.json",
+    ]  # fmt: skip
+    assert folder.read("displays.parquet") == looked.read("displays.parquet")
+    again = table_of(folder, "latent.parquet")
+    known = ["sample", "event", "item", "weight"]
+    assert again.select(known).equals(table_of(looked, "latent.parquet").select(known))
+
+
 def test_the_report_stands_alone(finished):
     page = finished.read("report.html").decode()
     assert "data:image/png;base64," in page
@@ -134,6 +177,7 @@ def test_the_overview_reads_it(finished, capsys):
     said = capsys.readouterr().out
     assert "700 events read" in said
     assert "Most significant" in said
+    assert "latents of" in said
 
 
 def test_a_second_run_keeps_what_is_current_and_redoes_what_changed(

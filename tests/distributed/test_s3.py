@@ -53,7 +53,8 @@ def test_the_result_is_that_of_a_run_on_a_disk(in_bucket, finished):
         )
         assert ours.equals(theirs), name
     # Nothing half done, and no state of training, is left.
-    assert in_bucket.names() == ["events", "hunt", "job.toml", "model", "scores"]
+    left = ["events", "hunt", "job.toml", "model", "progress.json", "scores"]
+    assert in_bucket.names() == left
     assert (in_bucket / "model").names() == (finished / "model").names()
 
 

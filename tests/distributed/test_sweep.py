@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
+from raybead.commands.overview import show_run
 from raybead.config import Job, job_of, parse_job, parse_raw
 from raybead.console import Console
 from raybead.distributed.sweep import run_trials
 from raybead.errors import RunError
 from raybead.models import Bundle
-from raybead.overview import show_run
 from raybead.pipeline import execute
 from raybead.storage import Folder, stage_facts
 from raybead.sweep import best_job, sweep

@@ -37,7 +37,8 @@ def compared(ours: Folder, theirs: Folder, stages: set[str]) -> Compared:
     Args:
         ours: the disturbed run.
         theirs: the undisturbed one.
-        stages: of ``events``, ``model``, ``scores``, ``hunt``, ``calibration``, ``sweep``.
+        stages: of ``events``, ``model``, ``scores``, ``hunt``, ``calibration``, ``diagnostics``,
+            ``sweep``.
     """
     found = Compared()
     both = ours, theirs
@@ -57,9 +58,13 @@ def compared(ours: Folder, theirs: Folder, stages: set[str]) -> Compared:
         for role in ("background", "search"):
             tables = [_table(run / "scores", f"{role}.parquet") for run in both]
             _note(found, tables[0].equals(tables[1]), f"scores of {role}")
-    for stage in ("hunt", "calibration"):
+    for stage in ("hunt", "calibration", "diagnostics"):
         if stage in stages:
             _file(found, both, f"{stage}/result.json")
+    if "diagnostics" in stages:
+        for name in ("latent", "examples", "displays"):
+            tables = [_table(run / "diagnostics", f"{name}.parquet") for run in both]
+            _note(found, tables[0].equals(tables[1]), f"{name} of the diagnostics")
     if "sweep" in stages:
         _file(found, both, "sweep/best.json")
         boards = [_table(run / "sweep", "leaderboard.parquet") for run in both]

@@ -74,7 +74,7 @@ STAGES = {
     "train": ["events", "model"],
     "score": ["events", "model", "scores"],
     "hunt": ["events", "model", "scores", "hunt"],
-    "calibrate": ["events", "model", "scores", "hunt", "calibration"],
+    "calibrate": ["events", "model", "scores", "hunt", "calibration", "diagnostics"],
     "sweep": ["events", "sweep"],
 }
 """What a verb makes, in order."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from raybead.catalogue import fitting, reconstruction_kinds
+from raybead.commands.catalogue import fitting, reconstruction_kinds
 from raybead.config import MODEL_PRESETS, Efps, Emd, Graph, Losses, Model, refuse_misfit
 from raybead.errors import RunError
 from raybead.graphs import Clouds, JetBatch, Scaling, collate

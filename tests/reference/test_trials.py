@@ -166,7 +166,7 @@ def test_every_trial_is_recorded_with_all_that_is_known(course, swept):
         bundle = Bundle.load(folder / "model")
         assert record.parameters == sum(one.numel() for one in bundle.recipe.build().parameters())
         assert set(scores_of(folder)) == {"background", "seen", "shuffle"}
-    assert [told[:2] for told in swept.told] == [(n, 4) for n in (1, 2, 3, 4)]
+    assert [told[:2] for told in swept.told] == [(n, 4) for n in (0, 1, 2, 3, 4)]
 
 
 def test_a_trial_that_was_broken_off_ends_as_if_it_never_was(course, swept, tmp_path):

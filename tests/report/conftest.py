@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from browsing import opened_browser
 
 from raybead.config import Job, parse_job
 from raybead.events import table_bytes
+from raybead.report import write_report
 from raybead.storage import Folder, Stage, StageName
 
 EDGES = np.array([2659, 2775, 2895, 3019, 3147, 3279, 3416, 3558, 3704, 3854, 4010], float)
@@ -300,3 +303,27 @@ def make_calibration() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope="session")
 def make_reach() -> Callable[..., dict[str, Any]]:
     return reach_of
+
+
+class Drawn(NamedTuple):
+    """A whole page, its figures as files, and the run that it is of."""
+
+    page: str
+    folder: Path
+    run: Folder
+
+
+@pytest.fixture(scope="session")
+def drawn(job, make_run, tmp_path_factory) -> Drawn:
+    """The page of a run with truth, two cuts and both studies; drawn once."""
+    run = make_run(result_of((0.9, 0.95)), calibration=calibration_of(), reach=reach_of())
+    folder = tmp_path_factory.mktemp("drawn")
+    page = write_report(job, run, Folder.at(str(folder))).decode()
+    (folder / "report.html").write_text(page)
+    return Drawn(page, folder, run)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with opened_browser() as found:
+        yield found

@@ -6,35 +6,27 @@ from __future__ import annotations
 import base64
 import copy
 import html
+import json
 import re
 from itertools import islice
-from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from parsed import Parsed
 
-from raybead.report import write_report
 from raybead.report.content import Content
 from raybead.report.figures import _figures
 from raybead.report.figures.canvas import hep_style
+from raybead.report.figures.masses import mass_figure
 from raybead.report.figures.studies import calibration_figures, reach_figures
 from raybead.report.page import render
-from raybead.storage import Folder
+from raybead.report.template import asset
 
 
-@pytest.fixture(scope="module")
-def figures(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("figures")
-
-
-@pytest.fixture(scope="module")
-def page(job, make_run, make_result, figures) -> str:
-    """The whole page of a run with truth; drawn once, for it takes seconds."""
-    before = dict(mpl.rcParams)
-    text = write_report(job, make_run(make_result()), Folder.at(str(figures))).decode()
-    assert dict(mpl.rcParams) == before
-    return text
+@pytest.fixture
+def page(drawn) -> str:
+    """The whole page of a run with truth."""
+    return drawn.page
 
 
 @pytest.fixture
@@ -42,31 +34,69 @@ def content(job, make_run, make_result) -> Content:
     return Content.read(job, make_run(make_result(truth=False), truth=False))
 
 
-def test_every_figure_is_a_png_and_a_pdf_and_in_the_page(page, figures):
-    expected = {
-        "mjj-0.9", "scan-0.9", "toys-0.9", "peak-0.9", "limits-0.9", "scores", "score-mjj",
-        "mj1", "mj2", "loss", "reconstruction-pt", "roc", "roc-log", "significance-improvement",
-        "precision-recall", "gain-over-controls", "efficiency",
-    }  # fmt: skip
-    assert {path.name for path in figures.iterdir()} == {
-        f"{name}{ending}" for name in expected for ending in (".png", ".pdf")
+EXPECTED = {
+    *(f"{name}-{cut}" for name in ("mjj", "scan", "toys", "peak", "limits")
+      for cut in ("0.9", "0.95")),
+    "scores", "score-mjj", "mj1", "mj2", "loss", "reconstruction-pt", "roc", "roc-log",
+    "significance-improvement", "precision-recall", "gain-over-controls", "efficiency",
+    "calibration-p", "calibration-alarms", "reach-power", "reach-linearity",
+}  # fmt: skip
+
+
+def test_every_figure_is_files_and_in_the_page(drawn):
+    page, folder, _ = drawn
+    assert {path.name for path in folder.iterdir()} == {"report.html"} | {
+        f"{name}{ending}" for name in EXPECTED for ending in (".png", ".pdf", ".json")
     }
-    for name in expected:
-        png = (figures / f"{name}.png").read_bytes()
+    for name in EXPECTED:
+        png = (folder / f"{name}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
-        assert (figures / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         assert f"data:image/png;base64,{base64.b64encode(png).decode()}" in page
-    assert page.count("<img ") == len(expected)
+    assert page.count("<img ") == len(EXPECTED) + 1  # the main one stands in the summary too
     assert "normalised to all outliers" not in page  # the window's expectation is the line's
+
+
+def test_numbers_in_the_page_are_those_of_the_files(drawn):
+    held = dict(re.findall(
+        r'<script type="application/json" id="numbers-([^"]+)">(.*?)</script>', drawn.page, re.S,
+    ))  # fmt: skip
+    assert set(held) == EXPECTED
+    for name, text in held.items():
+        assert not set(text) & set("<>&")
+        assert json.loads(text) == json.loads((drawn.folder / f"{name}.json").read_bytes())
+
+
+def test_drawing_leaves_matplotlib_as_it_was(content):
+    before = dict(mpl.rcParams)
+    with hep_style():
+        mass_figure("tiny", content.best_cut, "$m_{jj}$")
+    assert dict(mpl.rcParams) == before
 
 
 def test_nothing_is_fetched_from_elsewhere(page):
     parsed = Parsed(page)
     for address in [*parsed.all("src"), *parsed.all("href")]:
         assert address.startswith(("data:", "#")), address
-    without_images = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page)
-    for sign in ("http", "<script", "@import", "url(", "@font-face"):
-        assert sign not in without_images
+    libraries = [asset(name) for name in ("d3.min.js", "plot.min.js")]
+    rest = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page)
+    for library in libraries:
+        assert rest.count(library) == 1
+        rest = rest.replace(library, "")
+    for sign in ("http", "@import", "url(", "@font-face", "fetch(", "XMLHttpRequest"):
+        assert sign not in rest
+
+
+def test_libraries_bring_their_licences(page):
+    assert page.count("Permission to use, copy, modify, and/or distribute this software") == 2
+    assert "Mike Bostock" in page
+    assert "Observable, Inc." in page
+
+
+def test_a_page_without_charts_brings_no_libraries(content):
+    page = render(content, ()).decode()
+    assert "Observable" not in page
+    assert len(page) < 60_000
 
 
 def test_tags_are_balanced_ids_unique_and_links_lead_somewhere(page):
@@ -88,7 +118,7 @@ def test_what_looks_like_html_is_escaped(page, content):
     assert "&lt;b&gt;bold&lt;/b&gt;.h5 (LHC Olympics layout)" in page
     result = {**content.result, "refused": ["cut 0.99: <script>alert(1)</script>"]}
     refused = render(Content(**{**vars(content), "result": result}), ()).decode()
-    assert "<script" not in refused
+    assert "<script>alert" not in refused
     assert "&lt;script&gt;" in refused
 
 
@@ -156,7 +186,8 @@ def test_refused_cuts_are_told_with_their_reason(job, make_run, make_result):
     result = make_result((0.9, 0.95), refused=[reason])
     page = render(Content.read(job, make_run(result)), ()).decode()
     assert f"<li>{reason}</li>" in page
-    assert page.count("<h3>") == 2
+    keys = [attrs["data-cut"] for _, attrs in Parsed(page).tags if "data-cut" in attrs]
+    assert keys[:2] == ["0.9", "0.95"]
     assert "2 looks were taken, and each is counted" in page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from raybead.report.figures.evaluation import _label
+from raybead.report.figures.gains import score_label
 from raybead.report.words import SCORE_NAMES, background_description, learned, verdict
 from raybead.scoring import SCORED
 
@@ -110,4 +110,4 @@ def test_the_best_control_is_named_with_the_gain_over_it(make_result):
 
 def test_every_score_has_a_name():
     assert set(SCORED) == set(SCORE_NAMES)
-    assert all("control" not in _label(key) for key in SCORED)
+    assert all("control" not in score_label(key) for key in SCORED)

@@ -211,7 +211,8 @@ def test_what_is_asked_for_decides_nothing_of_a_run(lhco_files):
         for stage in ("driver", "prepare", "train", "score", "hunt")
     ]
     other = Stages.of(parse_job(job_text(lhco_files), asked))
-    names = ("background", "search", "model", "scores", "hunt", "calibration", "reach", "emd")
+    names = ("background", "search", "model", "scores", "hunt", "calibration", "reach")
+    names += ("diagnostics", "emd")
     for name in names:
         assert getattr(other, name).key == getattr(plain, name).key
 

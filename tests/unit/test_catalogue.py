@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from raybead.catalogue import LOSSES, MODELS, loss_rows, model_rows
+from raybead.commands.catalogue import LOSSES, MODELS, loss_rows, model_rows
 from raybead.config import MODEL_PRESETS, Model, dump_job, parse_job
 from raybead.errors import JobError
 

@@ -44,6 +44,11 @@ def command(tmp_path, lhco_files, capsys):
         (("show", "/no/such/run"), 1, "no run in it"),
         (("generate", "x.h5", "--events", "5", "--mass", "10"), 2, "below mass"),
         (("generate", "x.h5", "--events", "0"), 2, "greater than 0"),
+        (("profile", "JOB", "--steps", "0"), 1, "--steps 0: 1 to 200"),
+        (("profile", "JOB", "--steps", "many"), 2, "many"),
+        (("profile", "JOB", "--events", "0"), 1, "--events 0: one at least"),
+        (("profile", "JOB", "--set", "train.epoch=3"), 2, "did you mean 'train.epochs'"),
+        (("profile", "JOB", "--set", "data.search.stop=501"), 1, "the file has 500 rows"),
     ],
 )
 def test_faults_end_in_one_line(command, tmp_path, arguments, code, says):

@@ -6,11 +6,11 @@ import pytest
 from made import make_particles
 
 from raybead.cli import main
+from raybead.commands.inspection import look_at
 from raybead.config import Jets
 from raybead.errors import InputError
 from raybead.events import event_table, make_jets, table_bytes, write_lhco
 from raybead.events.sources.names import guessed_columns
-from raybead.inspection import look_at
 
 
 def said(path, **more):
@@ -88,7 +88,7 @@ def test_event_csv_and_what_is_odd_about_it(tmp_path):
 
 
 def test_only_the_first_events_are_looked_at_unless_all_are_asked_for(tmp_path, monkeypatch):
-    import raybead.inspection as module
+    import raybead.commands.inspection as module
 
     monkeypatch.setattr(module, "SAMPLE", 8)
     write_lhco(tmp_path / "a.h5", [make_particles(20)], 20, "none")

@@ -120,4 +120,6 @@ def test_a_cluster_without_cpus_yet_has_no_share_that_idles():
 def test_a_profile_that_is_none_of_ours_is_begun_anew(tmp_path, held):
     run = Folder.at(str(tmp_path))
     run.write(PROFILE, held.encode())
-    Profile(run)
+    Profile(run).save()
+    found = run.read_json(PROFILE)
+    assert (found["layout"], found["stages"]) == (1, {})

@@ -1,6 +1,6 @@
 r"""What the likelihood of a peak says of the data: significances, yields, the best mass.
 
-Errors are MINOS's (arXiv:physics/0401045, and F. James, Comput. Phys. Commun. 20 (1980) 29): where
+Errors are MINOS's (arXiv:physics/0406120, and F. James, Comput. Phys. Commun. 20 (1980) 29): where
 minus the logarithm of the profile likelihood has risen by 1/2. They are of the yield with the
 background profiled, and of the mass with yield and background profiled.
 

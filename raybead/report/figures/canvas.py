@@ -16,10 +16,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
+from raybead.report.figures.chart import Chart
 from raybead.report.numbers import events
+from raybead.storage import Folder
 
 Section = Literal[
-    "hunt", "cuts", "calibration", "reach", "scores", "training", "evaluation", "sweep"
+    "training", "reconstruction", "latent", "scores", "background", "scan", "toys", "limits",
+    "events", "calibration", "reach", "drift", "diagnostics", "evaluation", "sweep", "compare",
+    "profile",
 ]  # fmt: skip
 
 # Petroff's accessible sequences (arXiv:2107.02270), of which mplhep's styles cycle through one.
@@ -65,6 +69,19 @@ class Plot:
     """Key of the cut that it shows, if it shows one."""
     truth: bool = False
     """Whether truth was looked at to draw it."""
+    chart: Chart | None = None
+    """What it draws, as numbers."""
+
+    def write(self, folder: Folder) -> None:
+        """Write it into a folder: PNG, PDF, and its data as JSON.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+        folder.write(f"{self.name}.png", self.png)
+        folder.write(f"{self.name}.pdf", self.pdf)
+        if self.chart is not None:
+            folder.write(f"{self.name}.json", self.chart.json())
 
 
 @contextlib.contextmanager
@@ -122,6 +139,11 @@ def legend(axes: Axes, rows: int, columns: int = 1, **kwargs: object) -> None:
     )
 
 
+def scale_of(axes: Axes) -> Literal["linear", "log"]:
+    """Of the vertical axis, for a chart."""
+    return "log" if axes.get_yscale() == "log" else "linear"
+
+
 def filled(axes: Axes, heights: np.ndarray, edges: np.ndarray, label: str) -> None:
     """A filled histogram with its outline: what others are held against."""
     axes.stairs(heights, edges, fill=True, color=BLUE, alpha=0.35, label=label)
@@ -149,6 +171,7 @@ def saved(
     *,
     cut: str | None = None,
     truth: bool = False,
+    chart: Chart | None = None,
 ) -> Plot:
     """A figure as PNG and PDF; the same figure gives the same bytes, so no dates are in them."""
     png, pdf = io.BytesIO(), io.BytesIO()
@@ -156,4 +179,4 @@ def saved(
     FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
     figure.set_layout_engine("none")
     FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None})
-    return Plot(name, section, caption, alt, png.getvalue(), pdf.getvalue(), cut, truth)
+    return Plot(name, section, caption, alt, png.getvalue(), pdf.getvalue(), cut, truth, chart)

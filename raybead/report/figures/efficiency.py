@@ -22,6 +22,7 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label
 from raybead.report.numbers import percent
 
 POINTS = ((BLUE, "o"), (ORANGE, "s"), (PURPLE, "^"), (RED, "D"), (VIOLET, "v"))
@@ -50,12 +51,21 @@ def efficiency_figure(name: str, efficiency: Mapping[str, Any]) -> Plot:
     figure.get_layout_engine().set(hspace=0.02, h_pad=0.03)  # type: ignore[union-attr]
     above.tick_params(labelbottom=False)
     inscribe(above, name, "", truth=True)
+    of_signal: list[Mark] = []
+    of_background: list[Mark] = []
     for number, (cut, (color, marker)) in enumerate(zip(cuts, cycle(POINTS), strict=False)):
         # Cuts stand beside one another in a bin, where their errors can be told apart.
         place = (number + 1) / (len(cuts) + 1)
         label = f"{percent(cut['cut'])} quantile"
-        _points(above, edges, place, cut["signal"], color=color, marker=marker, label=label)
-        _points(below, edges, place, cut["background"], color=color, marker=marker)
+        drawn = _points(
+            above, edges, place, cut["signal"], color=color, marker=marker, label=label
+        )
+        of_signal.append(Mark(kind="points", name=label, color=color, columns=drawn))
+        drawn = _points(below, edges, place, cut["background"], color=color, marker=marker)
+        of_background += [
+            Mark(kind="points", name=label, color=color, columns=drawn),
+            Mark(kind="rule", name="", color=color, dashed=True, columns={"y": [1 - cut["cut"]]}),
+        ]
         below.axhline(1 - cut["cut"], color=color, lw=1.2, ls="--")
     above.set_ylim(-0.03, 1.03)
     columns = min(3, len(cuts))
@@ -72,6 +82,12 @@ def efficiency_figure(name: str, efficiency: Mapping[str, Any]) -> Plot:
     below.set_xlim(edges[0], edges[-1])
     below.set(xlabel=axis, ylabel="Background efficiency")
     figure.align_ylabels([above, below])
+    mass = Axis(label=plain_label(axis), domain=(edges[0], edges[-1]))
+    panels = [
+        Panel(x=mass, y=Axis(label="Signal efficiency", domain=(-0.03, 1.03)), marks=of_signal),
+        Panel(x=mass, y=Axis(label="Background efficiency", scale="log",
+                             domain=(0.1 * least, min(1.0, 4 * most))), marks=of_background),
+    ]  # fmt: skip
     said = "; ".join(
         f"{percent(cut['cut'])} quantile: signal {_of_all(cut['signal'])},"
         f" background {_of_all(cut['background'])}"
@@ -85,12 +101,14 @@ def efficiency_figure(name: str, efficiency: Mapping[str, Any]) -> Plot:
         " passes. Dashed: the share of all events that a cut is to keep.",
         f"Efficiencies of {len(cuts)} cuts against {called}. In the whole window: {said}.",
         truth=True,
+        chart=Chart(panels=panels, shared_x=True),
     )  # fmt: skip
 
 
 def _points(
     axes: Axes, edges: np.ndarray, place: float, shares: Mapping[str, Any], **look: Any
-) -> None:
+) -> dict[str, Any]:
+    """Draw a cut's; what is drawn, as columns."""
     value, low, high, effective = (
         np.array(shares[key], dtype=float) for key in ("value", "low", "high", "effective")
     )
@@ -100,6 +118,7 @@ def _points(
         at[told], value[told], [(value - low)[told], (high - value)[told]], ls="", ms=5.5,
         elinewidth=1.2, **look,
     )  # fmt: skip
+    return {"x": at[told], "y": value[told], "low": low[told], "high": high[told]}
 
 
 def _of_all(shares: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from raybead.report.figures.canvas import (
     BLACK,
@@ -21,11 +20,12 @@ from raybead.report.figures.canvas import (
     VIOLET,
     Plot,
     canvas,
-    inscribe,
     legend,
     saved,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label
 from raybead.report.figures.efficiency import efficiency_figure
+from raybead.report.figures.gains import gain_figure, score_label
 from raybead.report.numbers import events, percent, with_error
 from raybead.report.words import score_name
 
@@ -37,9 +37,6 @@ LINES = (
     (BROWN, (0, (8, 3))), (BLACK, (0, (3, 1.5))),
 )  # fmt: skip
 """Of the model and as many controls as are scored."""
-FAR = (0.1, 3.0)
-"""Gains in AUC and in significance improvement beyond which a number is told and no point drawn:
-close ones, which are to be told apart, would run together."""
 RARE = 0.02
 """A prevalence below which precision is drawn logarithmically."""
 
@@ -59,15 +56,18 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
     )
     aucs = ", ".join(f"{score_name(key)} {score['auc']:.3f}" for key, score in scores.items())
     for kind in ("roc", "roc-log"):
-        logarithmic = kind == "roc-log"
+        logarithmic, marks = kind == "roc-log", []
         figure, axes = canvas(name, truth=True)
         for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
             fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
-            label = f"{_label(key)}, AUC {score['auc']:.3f}"
+            label = f"{score_label(key)}, AUC {score['auc']:.3f}"
             axes.plot(fpr, tpr, color=color, ls=dashes, label=label)
+            shown = fpr > 0 if logarithmic else slice(None)
+            marks.append(_line(label, color, fpr[shown], tpr[shown], dashed=dashes != "-"))
         least = 0.5 / max(_passing(score["roc"], evaluation)[-1] for score in scores.values())
         chance = np.geomspace(least, 1, 200)
         axes.plot(chance, chance, color=GREY, lw=1.2, ls=(0, (1, 2)), label="Chance")
+        marks.append(_line("Chance", GREY, chance, chance, dashed=True))
         if logarithmic:
             axes.set_xscale("log")
         axes.set_xlim(least if logarithmic else 0, 1)
@@ -81,11 +81,16 @@ def evaluation_figures(name: str, evaluation: Mapping[str, Any]) -> Iterator[Plo
             f"{', logarithmically' if logarithmic else ''}, of {counted}.",
             f"ROC curves; areas below them: {aucs}.",
             truth=True,
+            chart=Chart(panels=[Panel(
+                x=Axis(label="False positive rate", scale="log" if logarithmic else "linear",
+                       domain=(least if logarithmic else 0, 1)),
+                y=Axis(label="True positive rate", domain=(0, 1.02)), marks=marks,
+            )], facts={"auc": {key: score["auc"] for key, score in scores.items()}}),
         )  # fmt: skip
     yield _improvement_figure(name, evaluation, counted)
     yield _precision_figure(name, evaluation, counted)
     if len(scores) > 1:
-        yield _gain_figure(name, evaluation, counted)
+        yield gain_figure(name, evaluation, counted)
     if evaluation["efficiency"] is not None:
         yield efficiency_figure(name, evaluation["efficiency"])
 
@@ -95,10 +100,11 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
     figure, axes = canvas(name, truth=True)
     first, *_ = scores
     top = highest = max(1.2, *(score["sic"] for score in scores.values()))
+    bands, marks = [], []
     for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
         fpr, tpr = np.asarray(score["roc"]["fpr"]), np.asarray(score["roc"]["tpr"])
         enough = _passing(score["roc"], evaluation) >= FEWEST_BACKGROUND * (1 - 1e-9)
-        label = f"{_label(key)}, max {score['sic']:.2f}"
+        label = f"{score_label(key)}, max {score['sic']:.2f}"
         band = score["improvement"]
         axes.fill_between(
             band["efficiency"], band["low"], band["high"], color=color, lw=0,
@@ -108,6 +114,17 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
             tpr[enough], tpr[enough] / np.sqrt(fpr[enough]), color=color, ls=dashes, label=label
         )
         axes.plot(score["sic_efficiency"], score["sic"], marker="o", color=color, ms=7)
+        if key == first:
+            bands.append(Mark(kind="band", name="", color=color, columns={
+                "x": band["efficiency"], "low": band["low"], "high": band["high"]}))  # fmt: skip
+        marks += [
+            _line(label, color, tpr[enough], tpr[enough] / np.sqrt(fpr[enough]),
+                  dashed=dashes != "-"),
+            Mark(kind="points", name="", color=color, columns={
+                "x": [score["sic_efficiency"]], "y": [score["sic"]],
+                "low": [score["sic"] - score["sic_error"]],
+                "high": [score["sic"] + score["sic_error"]], "text": [label]}),
+        ]  # fmt: skip
         top = max([top, *band["high"]])
     axes.axhline(1, color=GREY, lw=1.2, ls=(0, (1, 2)), label="No selection")
     axes.set_xlim(0, 1)
@@ -126,16 +143,27 @@ def _improvement_figure(name: str, evaluation: Mapping[str, Any], counted: str) 
         " maxima.",
         f"Significance improvement against signal efficiency; maxima: {best}.",
         truth=True,
+        chart=Chart(panels=[Panel(
+            x=Axis(label="Signal efficiency (TPR)", domain=(0, 1)),
+            y=Axis(label="Significance improvement TPR/√FPR",
+                   domain=(0, 1.05 * min(top, 1.5 * highest))),
+            marks=[*bands, Mark(kind="rule", name="No selection", color=GREY, dashed=True,
+                                columns={"y": [1.0]}), *marks],
+        )]),
     )  # fmt: skip
 
 
 def _precision_figure(name: str, evaluation: Mapping[str, Any], counted: str) -> Plot:
     scores, prevalence = evaluation["scores"], evaluation["prevalence"]
     figure, axes = canvas(name, truth=True)
+    marks = [Mark(kind="rule", name=f"Prevalence, {prevalence:.3g}", color=GREY, dashed=True,
+                  columns={"y": [prevalence]})]  # fmt: skip
     for (key, score), (color, dashes) in zip(scores.items(), cycle(LINES), strict=False):
         curve = score["precision_recall"]
-        label = f"{_label(key)}, AP {score['average_precision']:.3f}"
+        label = f"{score_label(key)}, AP {score['average_precision']:.3f}"
         axes.plot(curve["recall"], curve["precision"], color=color, ls=dashes, label=label)
+        marks.append(_line(label, color, curve["recall"], curve["precision"],
+                           dashed=dashes != "-"))  # fmt: skip
     axes.axhline(prevalence, color=GREY, lw=1.2, ls=(0, (1, 2)),
                  label=f"Prevalence, {prevalence:.3g}")  # fmt: skip
     axes.set_xlim(0, 1)
@@ -152,6 +180,13 @@ def _precision_figure(name: str, evaluation: Mapping[str, Any], counted: str) ->
         axes.set_ylim(0, 1.02)
         _legend(axes, len(scores) + 1)
         _ticks_of_a_share(axes)
+    rare = prevalence < RARE
+    chart = Panel(
+        x=Axis(label="Recall (TPR)", domain=(0, 1)),
+        y=Axis(label="Precision", scale="log" if rare else "linear",
+               domain=(0.5 * prevalence, 1.1) if rare else (0, 1.02)),
+        marks=marks,
+    )  # fmt: skip
     averages = ", ".join(
         f"{score_name(key)} {with_error(s['average_precision'], s['average_precision_error'])}"
         for key, s in scores.items()
@@ -163,53 +198,13 @@ def _precision_figure(name: str, evaluation: Mapping[str, Any], counted: str) ->
         f"Precision against recall, above a prevalence of {prevalence:.3g}; average precisions:"
         f" {averages}.",
         truth=True,
+        chart=Chart(panels=[chart]),
     )  # fmt: skip
 
 
-def _gain_figure(name: str, evaluation: Mapping[str, Any], counted: str) -> Plot:
-    """What the model has more than every control, a row a control."""
-    _, *controls = evaluation["scores"].items()
-    rows = np.arange(len(controls))[::-1]
-    figure = Figure(figsize=(8.0, 1.9 + 0.62 * len(controls)), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, measure, label, far in zip(
-        panels, ("auc", "sic"), ("Gain in AUC", "Gain in max TPR/√FPR"), FAR, strict=True
-    ):
-        axes.axvline(0, color=GREY, lw=1.2, ls=(0, (1, 2)))
-        for row, (_, control) in zip(rows, controls, strict=True):
-            gain = control["gain"][measure]
-            if gain["value"] > far:
-                axes.plot(far, row, marker=">", color=BLUE, ms=9)
-                axes.annotate(
-                    f"{gain['value']:.2g} ", (far, row), ha="right", va="center", fontsize=14,
-                    xytext=(-6, 0), textcoords="offset points",
-                )  # fmt: skip
-                continue
-            axes.errorbar(
-                gain["value"], row, xerr=gain["error"], fmt="o", color=BLUE, ecolor=BLACK,
-                elinewidth=1.5, capsize=4, ms=7,
-            )  # fmt: skip
-        axes.set_xlabel(label, loc="center", fontsize=15)
-        axes.locator_params(axis="x", nbins=4)
-        axes.margins(x=0.15)
-    panels[0].set_yticks(rows, [_label(key) for key, _ in controls], fontsize=14)
-    panels[0].set_ylim(-0.6, len(controls) - 0.4)
-    for axes in panels:
-        axes.tick_params(axis="y", which="minor", left=False, right=False)
-        axes.tick_params(axis="x", labelsize=14)
-    inscribe(panels[0], name, "")
-    inscribe(panels[1], "", "", truth=True)
-    said = "; ".join(
-        f"{score_name(key)} {with_error(c['gain']['auc']['value'], c['gain']['auc']['error'])}"
-        for key, c in controls
-    )
-    return saved(
-        figure, "gain-over-controls", "evaluation",
-        "What the model has more than each control that takes no learning, with errors of a"
-        f" paired bootstrap (an arrow: a gain too large to be drawn); of {counted}.",
-        f"The model's gains over the controls; in AUC: {said}.",
-        truth=True,
-    )  # fmt: skip
+def _line(name: str, color: str, x: Any, y: Any, *, dashed: bool) -> Mark:
+    columns = {"x": x, "y": y}
+    return Mark(kind="line", name=plain_label(name), color=color, columns=columns, dashed=dashed)
 
 
 def _passing(roc: Mapping[str, Any], evaluation: Mapping[str, Any]) -> np.ndarray:
@@ -226,16 +221,3 @@ def _ticks_of_a_share(axes: Axes) -> None:
     """The legend's room isn't a rate."""
     axes.set_yticks(np.linspace(0, 1, 6), minor=False)
     axes.set_yticks(np.linspace(0, 1, 21), minor=True)
-
-
-def _label(key: str) -> str:
-    plain = {
-        "score": "Model",
-        "control_width": r"$p_T$-weighted spread",
-        "control_constant": "Loss of a constant",
-        "control_moment": r"Mean $(p_T\,\Delta R)^2$",
-        "control_mass": "Jet mass",
-        "control_tau21": r"$\tau_{21}$",
-        "control_multiplicity": "Multiplicity",
-    }
-    return plain.get(key, key.replace("$", ""))

@@ -26,6 +26,7 @@ from raybead.report.figures.canvas import (
     number_of,
     saved,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label, steps
 from raybead.report.numbers import events, gev, percent, with_error
 from raybead.report.outliers import in_window_and_outlier
 
@@ -92,11 +93,14 @@ def mass_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     axes.set_ylim(floor, 2.0 * max((outliers * scale).max(), (expected * scale).max()))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel(f"Events / {PER_GEV:.0f} GeV")
+    said = (
+        f"{gev(window['low'], window['high'])}: {events(window['observed'])} observed,\n"
+        f"{with_error(window['expected'], window['expected_error'])} expected"
+    )
     labels = {
         f"Outliers ({total})": points,
         "Background prediction": (band, Line2D([], [], color=BLUE)),
-        f"{gev(window['low'], window['high'])}: {events(window['observed'])} observed,\n"
-        f"{with_error(window['expected'], window['expected_error'])} expected": shaded,
+        said: shaded,
     }
     legend(axes, rows=4, handles=list(labels.values()), labels=list(labels))
 
@@ -110,9 +114,40 @@ def mass_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     reach = max(3.4, 1.15 * np.abs(pulls).max())
     below.set_ylim(-reach, reach)
     below.set(xlabel=f"{observable} [GeV]", ylabel="Pull")
+    lengths = sum_errors(outliers, squares, per_event) * scale
+    mass = Axis(label=f"{plain_label(observable)} [GeV]", domain=(edges[0], edges[-1]))
+    shade = Mark(
+        kind="region", name=said.replace("\n", " "), color=ORANGE,
+        columns={"x1": [window["low"]], "x2": [window["high"]]},
+    )  # fmt: skip
+    main = Panel(
+        x=mass,
+        y=Axis(label=f"Events / {PER_GEV:.0f} GeV", scale="log", domain=(
+            floor, 2.0 * max((outliers * scale).max(), (expected * scale).max()))),
+        marks=[
+            shade,
+            steps("Background prediction", edges, expected * scale, BLUE, uncertainty=(
+                (expected - uncertainty) * scale, (expected + uncertainty) * scale)),
+            Mark(kind="points", name=f"Outliers ({total})", color=BLACK, columns={
+                "x": centres, "y": outliers * scale, "low": outliers * scale - lengths[0],
+                "high": outliers * scale + lengths[1],
+                "text": [f"{events(n)} in the bin, {e:.4g} expected"
+                         for n, e in zip(outliers.tolist(), expected, strict=True)]}),
+        ],
+    )  # fmt: skip
+    pull = Panel(
+        x=mass,
+        y=Axis(label="Pull", domain=(-reach, reach)),
+        marks=[
+            Mark(kind="region", name="", color=ORANGE, columns=shade.columns),
+            steps("", edges, pulls, GREY, filled=True),
+            Mark(kind="rule", name="", color=BLACK, columns={"y": [0.0]}),
+        ],
+    )
     return saved(
-        figure, f"mjj-{cut['key']}", "cuts",
-        f"{observable} of the outliers at the {percent(cut['cut'])} quantile, and the background"
+        figure, f"mjj-{cut['key']}", "background",
+        f"{plain_label(observable)} of the outliers at the {percent(cut['cut'])} quantile, and the"
+        " background"
         " prediction with its uncertainty, normalised outside the shaded window, the most"
         " significant one. Below: (observed − expected) over the root of "
         + ("the variance of the expected sum of weights" if weighted else "expected")
@@ -123,6 +158,7 @@ def mass_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
         f" {events(window['observed'])} events observed where {window['expected']:.3g} are"
         " expected.",
         cut=cut["key"],
+        chart=Chart(panels=[main, pull], shared_x=True, facts={"window": dict(window)}),
     )  # fmt: skip
 
 
@@ -143,9 +179,19 @@ def jet_mass_figures(content: Content) -> Iterator[Plot]:
         axes.set_xlim(edges[0], edges[-1])
         axes.set(xlabel=f"$m_{{j{number}}}$ [GeV]", ylabel="Normalised to unit area")
         legend(axes, rows=1, columns=2)
+        chart = Panel(
+            x=Axis(label=f"m_j{number} [GeV]", domain=(0, edges[-1])),
+            y=Axis(label="Normalised to unit area"),
+            marks=[
+                steps(f"Non-outliers ({number_of(weight[others])})", edges, shapes[0], BLUE,
+                      filled=True),
+                steps(label, edges, shapes[1], BLACK),
+            ],
+        )  # fmt: skip
         yield saved(
             figure, f"mj{number}", "scores",
             f"Mass of the {which} jet: outliers of the best cut against all other events of the"
             " mass window, each normalised; the last bin holds all that lies beyond.",
             f"Normalised distributions of the {which} jet's mass for outliers and non-outliers.",
+            chart=Chart(panels=[chart]),
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """A peak of unknown mass: what is fitted, how significant it is, and what can be excluded."""
 
-# signs that readers know: σ, −, ×, –
+# ruff: noqa: RUF001  # signs that readers know: σ, −, ×, –
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label
 from raybead.report.numbers import mass as mass_with_error
 from raybead.report.numbers import percent, with_error
 
@@ -55,13 +56,38 @@ def peak_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     below.plot(mass, peak["z"], color=BLACK, lw=1.2)
     below.set_ylim(0, max(3.2, 1.12 * float(np.max(peak["z"]))))
     below.set(xlabel=f"Mass of the peak in {observable} [GeV]", ylabel=r"Local $Z$")
+    across = Axis(
+        label=f"Mass of the peak in {plain_label(observable)} [GeV]", domain=(mass[0], mass[-1])
+    )
+    dashes = Mark(
+        kind="rule", name=f"Best: {at} GeV, {number} events", color=ORANGE, dashed=True,
+        columns={"x": [best["mass"]]},
+    )  # fmt: skip
+    zero = Mark(kind="rule", name="", color=BLACK, columns={"y": [0.0]})
+    z = np.asarray(peak["z"])
+    panels = [
+        Panel(x=across, y=Axis(label="Fitted signal events"), marks=[
+            Mark(kind="band", name="68 %", color=BLUE,
+                 columns={"x": mass, "low": fitted - low, "high": fitted + high}),
+            zero, dashes,
+            Mark(kind="line", name="Best fit at each mass", color=BLUE,
+                 columns={"x": mass, "y": fitted}),
+        ]),
+        Panel(x=across, y=Axis(label="Local Z", domain=(0, max(3.2, 1.12 * z.max()))), marks=[
+            Mark(kind="band", name="", color=GREY,
+                 columns={"x": mass, "low": np.zeros(len(mass)), "high": z}),
+            Mark(kind="line", name="", color=BLACK, columns={"x": mass, "y": z}),
+            Mark(kind="rule", name="", color=ORANGE, dashed=True, columns=dashes.columns),
+        ]),
+    ]  # fmt: skip
     return saved(
-        figure, f"peak-{cut['key']}", "cuts",
+        figure, f"peak-{cut['key']}", "scan",
         "Events in a peak, fitted together with the background at every mass (line and 68 %"
         " interval), and below the local significance of each. Dashed: the most significant.",
         f"Fitted signal yield against mass; the most significant peak is at {at} GeV with"
         f" {number} events and {best['z']:.1f} standard deviations locally.",
         cut=cut["key"],
+        chart=Chart(panels=panels, shared_x=True, facts={"best": dict(best)}),
     )  # fmt: skip
 
 
@@ -97,12 +123,29 @@ def limits_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
                 r"Expected $\pm 2\,\sigma$"],
     )  # fmt: skip
     middle = len(mass) // 2
+    chart = Panel(
+        x=Axis(label=f"Mass of the peak in {plain_label(observable)} [GeV]",
+               domain=(mass[0], mass[-1])),
+        y=Axis(label=plain_label(axes.get_ylabel()), scale="log",
+               domain=(0.7 * both[both > 0].min(), 1.4 * both.max())),
+        marks=[
+            *(Mark(kind="band", name=f"Expected ± {n} σ", color=color, columns={
+                "x": mass, "low": expected[2 - n] * scale, "high": expected[2 + n] * scale})
+              for n, color in ((2, TWO_SIGMA), (1, ONE_SIGMA))),
+            Mark(kind="line", name="Expected (median)", color=BLACK, dashed=True,
+                 columns={"x": mass, "y": expected[2] * scale}),
+            Mark(kind="line", name="", color=BLACK, columns={"x": mass, "y": observed * scale}),
+            Mark(kind="points", name=f"Observed, {level} CLs", color=BLACK,
+                 columns={"x": mass, "y": observed * scale}),
+        ],
+    )  # fmt: skip
     return saved(
-        figure, f"limits-{cut['key']}", "cuts",
+        figure, f"limits-{cut['key']}", "limits",
         f"Upper limits at {level} confidence (CLs) on the {what.lower() if scale == 1 else 'cross-section times acceptance and efficiency'}"  # noqa: E501
         " of a peak among the outliers of this cut, at every mass; bands hold 68 % and 95 % of"
         " experiments without a signal.",
         f"Upper limits against mass; at {mass[middle]:.0f} GeV {observed[middle] * scale:.3g}"
         f" {unit} are excluded where {expected[2, middle] * scale:.3g} are expected.",
         cut=cut["key"],
+        chart=Chart(panels=[chart], facts={"unit": unit, "confidence": limits["confidence"]}),
     )  # fmt: skip

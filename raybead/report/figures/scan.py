@@ -1,6 +1,6 @@
 """The scan's windows, and the pseudo-experiments that weigh the best of them."""
 
-# signs that readers know: σ, −, ×, –
+# ruff: noqa: RUF001  # signs that readers know: σ, −, ×, –
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from raybead.report.figures.canvas import (
     legend,
     saved,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label, steps
 from raybead.report.numbers import gev, p_value, significance
 
 STATISTICS = {
@@ -56,13 +57,32 @@ def scan_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
                 f"{len(low) - 1} other windows"],
         handlelength=1.2, handleheight=0.4,
     )  # fmt: skip
+    kinds = (
+        (f"{flat.sum()} without an excess", GREY, flat),
+        (f"{raised.sum()} other windows", BLUE, raised),
+        (f"{said}: {local['significance']:.1f} σ", ORANGE, ~rest),
+    )  # fmt: skip
+    marks = [
+        Mark(
+            kind="spans", name=called, color=color, filled=color == ORANGE,
+            columns={"x1": low[some], "x2": high[some], "y": height[some],
+                     "text": [f"p = {p:.3g}" for p in np.asarray(cut["scan"]["p"])[some]]},
+        )
+        for called, color, some in kinds
+        if some.any()
+    ]  # fmt: skip
+    chart = Panel(
+        x=Axis(label=f"{plain_label(observable)} [GeV]", domain=(edges[0], edges[-1])),
+        y=Axis(label="Local significance [σ]", domain=(-0.03 * top, top)),
+        marks=marks,
+    )
     return saved(
-        figure, f"scan-{cut['key']}", "cuts",
+        figure, f"scan-{cut['key']}", "scan",
         "Every window of the scan as a bar over its masses, at its local significance; windows"
         " without an excess lie at zero (grey). Local: without the look-elsewhere effect.",
         f"Local significance of {len(low)} windows over mass; the highest is {said} at"
         f" {local['significance']:.1f} standard deviations.",
-        cut=cut["key"],
+        cut=cut["key"], chart=Chart(panels=[chart]),
     )  # fmt: skip
 
 
@@ -80,12 +100,22 @@ def toys_figure(name: str, cut: Mapping[str, Any], statistic: str) -> Plot:
     axes.plot([toys["statistic"]], [0.62], marker="v", color=RED, ms=11, ls="", clip_on=False)
     axes.set(xlabel=STATISTICS[statistic], ylabel="Pseudo-experiments")
     legend(axes, rows=2)
+    chart = Panel(
+        x=Axis(label=plain_label(STATISTICS[statistic]), domain=(edges[0], edges[-1])),
+        y=Axis(label="Pseudo-experiments", scale="log", domain=(0.5, 2.0 * top)),
+        marks=[
+            steps(f"{overall['toys']} pseudo-experiments", edges, counts, BLUE, filled=True),
+            Mark(kind="rule", name=f"Data: {toys['statistic']:.4g}", color=RED,
+                 columns={"x": [toys["statistic"]]}),
+        ],
+    )  # fmt: skip
     return saved(
-        figure, f"toys-{cut['key']}", "cuts",
+        figure, f"toys-{cut['key']}", "toys",
         "Test statistic in pseudo-experiments without a"
         f" signal and in the data: {overall['beyond']} of {overall['toys']} reach it, a global"
         f" p {p_value(overall['p'], bound=overall['beyond'] == 0)} for this cut alone.",
         f"Histogram of the test statistic in {overall['toys']} pseudo-experiments; the data have"
         f" {toys['statistic']:.3g}, which {overall['beyond']} of them reach.",
         cut=cut["key"],
+        chart=Chart(panels=[chart], facts={"statistic": toys["statistic"], **overall}),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm
 from raybead.report.content import Content
 from raybead.report.figures.canvas import (
     BLACK,
+    BLUE,
     ORANGE,
     PURPLE,
     RED,
@@ -20,6 +21,7 @@ from raybead.report.figures.canvas import (
     number_of,
     saved,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label, steps
 from raybead.report.numbers import percent
 from raybead.report.outliers import thresholds_at
 from raybead.report.words import observable_sign
@@ -33,7 +35,7 @@ def score_figure(content: Content) -> Plot:
     """Normalised score distributions of both samples, and of signal where truth is known."""
     background, in_background = _finite(content, "background")
     search, in_search = _finite(content, "search")
-    truth = content.truth_is_known
+    truth, label = content.truth_is_known, ""
     low, high = np.quantile(np.concatenate([background, search]), [0.0005, 0.9995])
     edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
     figure, axes = canvas(content.job.name, "all events", truth=truth)
@@ -53,6 +55,17 @@ def score_figure(content: Content) -> Plot:
     axes.set_xlim(edges[0], edges[-1])
     axes.set(xlabel="Event score", ylabel="Normalised to unit area")
     legend(axes, rows=len(shapes))
+    marks = [
+        steps("Background sample (trained on)", edges, shapes[0], BLUE, filled=True),
+        steps("Search sample", edges, shapes[1], BLACK),
+        *(steps(label, edges, shape, RED, dashed=True) for shape in shapes[2:]),
+    ]
+    chart = Panel(
+        x=Axis(label="Event score", domain=(edges[0], edges[-1])),
+        y=Axis(label="Normalised to unit area", scale="log",
+               domain=(0.5 * heights.min(), 1.5 * heights.max())),
+        marks=marks,
+    )  # fmt: skip
     return saved(
         figure, "scores", "scores",
         "Event scores of the background that was trained on and of the search sample, each"
@@ -60,7 +73,7 @@ def score_figure(content: Content) -> Plot:
         + (" Dashed: the true signal events of the search sample." if truth else ""),
         "Normalised distributions of the event score: background, search sample"
         + (" and true signal." if truth else "."),
-        truth=truth,
+        truth=truth, chart=Chart(panels=[chart]),
     )  # fmt: skip
 
 
@@ -87,6 +100,14 @@ def score_mjj_figure(content: Content) -> Plot:
         norm=LogNorm(vmin=0.35 * one, vmax=max(sums.max(), 2 * one)), rasterized=True,
     )  # fmt: skip
     along = np.linspace(window[0], window[-1], 200)
+    row, place = np.nonzero(sums > 0)
+    marks = [
+        Mark(kind="cells", name="Summed weight" if weighted else "Events", color=BLUE, columns={
+            "x1": x_edges[place], "x2": x_edges[place + 1], "y1": y_edges[row],
+            "y2": y_edges[row + 1], "value": sums[row, place]}),
+        Mark(kind="rule", name="", color=BLACK, dashed=True,
+             columns={"x": [window[0], window[-1]]}),
+    ]  # fmt: skip
     for number, cut in enumerate(content.own_cuts):
         color, dashes = CURVES[number % len(CURVES)]
         curves = thresholds_at(cut["thresholds"], along)
@@ -94,6 +115,8 @@ def score_mjj_figure(content: Content) -> Plot:
             label = f"{percent(cut['cut'])} quantile" if fold == 0 else None
             width = 2.2 if len(curves) == 1 else 1.1
             axes.plot(along, curve, color=color, ls=dashes, lw=width, label=label)
+            marks.append(Mark(kind="line", name=label or "", color=color, dashed=dashes != "-",
+                              columns={"x": along, "y": curve}))  # fmt: skip
     for end in (window[0], window[-1]):
         axes.axvline(end, color=BLACK, lw=0.8, ls=":")
     axes.set_xlim(x_edges[0], x_edges[-1])
@@ -105,6 +128,12 @@ def score_mjj_figure(content: Content) -> Plot:
     columns = min(3, len(content.own_cuts))
     legend(axes, rows=-(-len(content.own_cuts) // columns), columns=columns)
     folds = len(content.own_cuts[0]["thresholds"])
+    chart = Panel(
+        x=Axis(label=f"{plain_label(observable_sign(column))} [GeV]",
+               domain=(x_edges[0], x_edges[-1])),
+        y=Axis(label="Event score", domain=(y_edges[0], y_edges[-1])),
+        marks=marks,
+    )  # fmt: skip
     return saved(
         figure, "score-mjj", "scores",
         "Event score against mass in the search sample, and the threshold of every cut."
@@ -112,6 +141,7 @@ def score_mjj_figure(content: Content) -> Plot:
         + " The hunt takes place between the dotted lines.",
         "Two-dimensional histogram of event score and mass with"
         f" {len(content.result['cuts'])} threshold curves.",
+        chart=Chart(panels=[chart]),
     )  # fmt: skip
 
 

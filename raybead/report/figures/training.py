@@ -24,7 +24,9 @@ from raybead.report.figures.canvas import (
     filled,
     legend,
     saved,
+    scale_of,
 )
+from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label, steps
 
 LABELS = {
     "pt_deta": r"$p_T\,\Delta\eta$ [GeV]",
@@ -65,8 +67,10 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
     best = max((i for i, record in enumerate(history) if record["best"]), default=-1)
     mark = "o" if len(epoch) <= 20 else ""
     terms = history[0].get("terms", {})
+    told = []
     for term, colour in zip(terms if len(terms) > 1 else (), (PURPLE, GREY, VIOLET), strict=False):
         values = [record["terms"][term] for record in history]
+        told.append((term, colour, values))
         axes.plot(epoch, values, color=colour, ls="--", lw=1.2, label=f"Validation, {term}")
     axes.plot(epoch, train, color=BLUE, marker=mark, ms=5, label="Train")
     axes.plot(epoch, validation, color=ORANGE, marker=mark, ms=5, label="Validation")
@@ -81,6 +85,14 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
     if every.min() > 0 and every.max() > 20 * every.min():
         axes.set_yscale("log")
     axes.set(xlabel="Epoch", ylabel="Loss")
+    chart = Panel(x=Axis(label="Epoch"), y=Axis(label="Loss", scale=scale_of(axes)), marks=[
+        *(Mark(kind="line", name=f"Validation, {term}", color=colour, dashed=True, columns={
+            "x": epoch, "y": values}) for term, colour, values in told),
+        Mark(kind="line", name="Train", color=BLUE, columns={"x": epoch, "y": train}),
+        Mark(kind="line", name="Validation", color=ORANGE, columns={"x": epoch, "y": validation}),
+        Mark(kind="points", name=f"Best: epoch {epoch[best]}", color=RED,
+             columns={"x": epoch[[best]], "y": validation[[best]]}),
+    ])  # fmt: skip
     legend(axes, rows=3)
     return saved(
         figure, "loss", "training",
@@ -88,6 +100,7 @@ def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:
         " epoch, which has the lowest validation loss, are those that scored.",
         f"Train and validation loss over {len(epoch)} epochs; the best epoch is {epoch[best]},"
         f" with a validation loss of {validation[best]:.4g}.",
+        chart=Chart(panels=[chart], facts={"best_epoch": int(epoch[best])}),
     )  # fmt: skip
 
 
@@ -104,7 +117,7 @@ def terms_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Iterator[Pl
     figure, axes = canvas(name, "solid: train, dashed: validation")
     epoch = np.array([record["epoch"] for record in history]) + 1
     mark = "o" if len(epoch) <= 20 else ""
-    drawn = []
+    drawn, marks = [], []
     for term, colour in zip(
         terms, cycle((BLUE, ORANGE, PURPLE, RED, GREY, VIOLET, BROWN, BLACK)), strict=False
     ):
@@ -113,6 +126,14 @@ def terms_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Iterator[Pl
             drawn.append(values)
             label = term if key == "train_terms" else None
             axes.plot(epoch, values, color=colour, ls=style, marker=mark, ms=4, label=label)
+            which = "train" if label else "validation"
+            columns = {"x": epoch, "y": values}
+            marks.append(
+                Mark(
+                    kind="line", name=f"{term}, {which}", color=colour, dashed=label is None,
+                    columns=columns,
+                )
+            )  # fmt: skip
     every = np.concatenate(drawn)
     if every.min() > 0 and every.max() > 20 * every.min():
         axes.set_yscale("log")
@@ -120,6 +141,7 @@ def terms_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Iterator[Pl
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.minorticks_off()
     axes.set(xlabel="Epoch", ylabel="Term of the loss, unweighted")
+    losses = Axis(label="Term of the loss, unweighted", scale=scale_of(axes))
     legend(axes, rows=-(-len(terms) // 3), columns=min(3, len(terms)))
     yield saved(
         figure, "loss-terms", "training",
@@ -127,6 +149,7 @@ def terms_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Iterator[Pl
         " items while the weights of the model moved, and over the validation items after every"
         " epoch.",
         f"{', '.join(terms)} over {len(epoch)} epochs, in training and validation.",
+        chart=Chart(panels=[Panel(x=Axis(label="Epoch"), y=losses, marks=marks)]),
     )  # fmt: skip
 
 
@@ -160,13 +183,22 @@ def reconstruction_figures(
             axes.set_ylim(0, 1.05 * max(aims.max(), gets.max(), 1))
         axes.set_xlim(edges[0], edges[-1])
         axes.set(xlabel=_label(feature, pt_power), ylabel=f"{node.capitalize()}s")
+        chart = Panel(
+            x=Axis(label=plain_label(axes.get_xlabel()), domain=(edges[0], edges[-1])),
+            y=Axis(label=axes.get_ylabel(), scale=scale_of(axes), domain=axes.get_ylim()),
+            marks=[
+                steps("Input", edges, aims, BLUE, filled=True),
+                steps("Reconstruction", edges, gets, BLACK),
+            ],
+        )
         legend(axes, rows=1, columns=2)
         words = _in_words(feature, pt_power)
         yield saved(
-            figure, f"reconstruction-{feature}", "training",
+            figure, f"reconstruction-{feature}", "reconstruction",
             f"{words} of the {node}s of held-out background, and what the model makes"
             " of them. The outermost bins hold all that lies beyond.",
             f"Histograms of {words}, inputs filled and reconstructions as a line.",
+            chart=Chart(panels=[chart]),
         )  # fmt: skip
 
 

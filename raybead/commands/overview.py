@@ -25,7 +25,7 @@ def show_run(run: Folder, console: Console) -> None:
     ]  # fmt: skip
     rows = [_stage_row(run, name) for group in stages for name in group]
     # Stages of their own, which a hunt doesn't need.
-    more: tuple[StageName, ...] = ("calibration", "reach", "emd")
+    more: tuple[StageName, ...] = ("calibration", "reach", "diagnostics", "emd")
     rows += [_stage_row(run, name) for name in more if _done(run, name)]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
     if _done(run, "sweep"):
@@ -70,6 +70,8 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
             return f"{facts['sets']} hunts without a signal: {facts['summary']['verdict']}"
         case "reach":
             return f"{len(facts['points'])} signals put into pseudo-data"
+        case "diagnostics":
+            return _looked_at(facts)
         case "figures":
             return facts["page"]
         case "judged":
@@ -82,6 +84,29 @@ def _in_words(name: StageName, facts: dict[str, Any]) -> str:
                 f"correlation {found['pearson']:.4f} with the exact distance,"
                 f" {found['pairs']} held-out pairs"
             )
+
+
+def _looked_at(facts: dict[str, Any]) -> str:
+    """What was looked at of the model, and what couldn't be drawn."""
+    latent, examples, displays = (facts[name] for name in ("latent", "examples", "displays"))
+    held = {"unseen": "held out from training", "validation": "of its validation"}
+    parts, lacking = [], {}
+    if latent is not None:
+        items = ", ".join(f"{n} {role}" for role, n in latent["items"].items())
+        parts.append(f"latents of {items} items")
+        lacking |= {
+            f"{kind} of {space}": why
+            for space, found in latent["spaces"].items()
+            for kind, why in found["undrawn"].items()
+        }
+    if examples is not None:
+        parts.append(f"{examples['items']} examples")
+        lacking |= {f"{part} of examples": why for part, why in examples["undrawn"].items()}
+    if displays is not None:
+        parts.append(f"{displays['events']} events")
+    parts = parts or ["nothing was asked for"]
+    told = "".join(f"; no {what}: {why}" for what, why in lacking.items())
+    return f"{', '.join(parts)} (background {held[facts['background']]}){told}"
 
 
 def p_text(found: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from raybead.commands.options import FromSweep, JobFile, Overwrite, Set
 from raybead.config import load_job
 from raybead.console import Console
 from raybead.distributed.fetch import RunThere, fetch_run
@@ -25,7 +26,6 @@ from raybead.distributed.submit import (
 )
 from raybead.distributed.upload import Upload
 from raybead.errors import JobError, RunError
-from raybead.options import FromSweep, JobFile, Overwrite, Set
 from raybead.pipeline import Verb
 from raybead.storage import Folder, refuse_taken, size_text
 from raybead.storage import pack as pack_run
