@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import json
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -170,6 +172,7 @@ def outcomes(n: int, work: Any, **options: Any) -> Iterator[tuple[int, Any]]:
         except RayError as error:
             # Ray counts a node that goes without notice against the piece, like a crash.
             lost += (by_node := _went_with_node(error))
+            _let_go(error)
             if not by_node or lost > LOST_NODES:
                 raise RunError(
                     "worker processes died at the same piece of work again and again,"
@@ -203,6 +206,19 @@ def _round(numbers: list[int], work: Any, options: dict[str, Any]) -> Iterator[t
                 raise getattr(errors, row["fault"])(row["text"])
             yield row["piece"], json.loads(row["result"])
     tell_operators(done)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Let go of what frames of an error hold, down to its first cause.
+
+    An actor lives, and keeps its CPUs, as long as a handle does. Those of a pool that failed are
+    held by frames, which the error holds, which they hold: until the garbage is collected, which
+    in a process that waits for room may be never.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def _went_with_node(error: RayError) -> bool:
