@@ -29,7 +29,7 @@ from raybead.stages import (
     sample_of,
     with_networks,
 )
-from raybead.storage import JOB, Folder, Role, Stage, StageName
+from raybead.storage import JOB, Folder, Role, Stage, StageName, unfinished
 from raybead.telling.progress import PROGRESS
 from raybead.telling.telling import Telling
 
@@ -379,7 +379,7 @@ def refuse_foreign(run: Folder, job: Job, overwrite: bool) -> None:
                 f"{run}: belongs to another job, whose {changed} sample is {theirs[changed]};"
                 " give this job another name or output, or say --overwrite"
             )
-    elif set(run.names()) - {PROGRESS} and not overwrite:
+    elif not overwrite and any(not (name == PROGRESS or unfinished(name)) for name in run.names()):
         raise RunError(f"{run}: holds files, but no run of raybead; choose another name or output")
 
 

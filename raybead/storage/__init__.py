@@ -3,7 +3,14 @@
 from raybead.storage.archive import LIMIT, Receiver, pack
 from raybead.storage.download import RemoteFile, download, size_text
 from raybead.storage.fetched import fetch, fetched_files, refuse_taken
-from raybead.storage.files import Folder, absolute, fingerprint, found_files, open_input
+from raybead.storage.files import (
+    Folder,
+    absolute,
+    fingerprint,
+    found_files,
+    open_input,
+    unfinished,
+)
 from raybead.storage.record import record_files
 from raybead.storage.run import JOB, MANIFEST, Role, Stage, StageName, is_current, stage_facts
 
@@ -30,4 +37,5 @@ __all__ = [
     "refuse_taken",
     "size_text",
     "stage_facts",
+    "unfinished",
 ]

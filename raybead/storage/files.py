@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from fsspec.implementations.local import LocalFileSystem
 
 from raybead.errors import InputError, StorageError
 from raybead.storage.retries import PatientReader, PatientStore, patiently
+
+
+def unfinished(name: str) -> bool:
+    """Whether a file of this name is being written, or what a killed process left of one."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", name) is not None
 
 
 @dataclass(frozen=True)

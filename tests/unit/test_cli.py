@@ -69,6 +69,16 @@ def test_a_folder_with_other_things_in_it_is_left_alone(command, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
 
+def test_what_tells_of_a_run_that_only_begins_makes_the_folder_nobody_elses(command, tmp_path):
+    """A sweep tells of itself before it prepares; its progress may just be being written."""
+    folder = tmp_path / "runs" / "bad"
+    folder.mkdir(parents=True)
+    for name in ("progress.json", ".progress.json.0a1b2c3d.tmp"):
+        (folder / name).write_text("{}")
+    status, said = command("prepare", "JOB", "--set", "data.search.stop=501")
+    assert (status, "the file has 500 rows" in said) == (1, True)
+
+
 def test_a_run_of_another_job_is_left_alone(command, tmp_path, lhco_files):
     folder = tmp_path / "runs" / "bad"
     folder.mkdir(parents=True)
