@@ -232,7 +232,8 @@ def test_a_run_tells_what_was_looked_at_and_one_without_draws_nothing(job, make_
     assert content.diagnostics is None
     assert list(_diagnostics(content)) == []
     stage = Stage(run, "diagnostics", {})
-    result = {"background": "unseen", "latent": None, "examples": None, "displays": {"events": 1}}
+    parts = dict.fromkeys(("latent", "examples", "displays", "units", "drift"))  # always all
+    result = {"background": "unseen", **parts, "displays": {"events": 1}}
     stage.beside.write_json("result.json", result)
     stage.beside.write("displays.parquet", table_bytes(event()))
     stage.finish(result)

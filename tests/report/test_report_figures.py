@@ -167,7 +167,7 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
         ]  # fmt: skip
     assert "5 folds" in plots[-1].caption
     page = render(hunted, plots)
-    assert page.count(b"<img ") == len(plots)
+    assert page.count(b"<img ") == len(plots) + 1  # the main one stands in the summary too
     assert b"efficiency-table" in page
 
 
