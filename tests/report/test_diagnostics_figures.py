@@ -92,6 +92,14 @@ def test_a_lone_generator_isnt_named_and_truth_only_where_it_is_known():
     assert not any(plot.truth for plot in plots.values())
 
 
+def test_anyones_generator_is_named_as_it_is():
+    """A formula that can't be read would fail the report, and one that can would hide signs."""
+    table = latents(generators=("$x_{$", "a $b$"), line_1=np.arange(N, dtype=float))
+    for plots in (drawn(table, spaces()), drawn(table, spaces(kinds=["line"]))):
+        names = [mark["name"] for mark in marks_of(next(iter(plots.values())))]
+        assert names == ["Background, $x_{$", "Background, a $b$", "Search sample"]
+
+
 def test_shades_change_at_the_backgrounds_quantiles():
     table = latents()
     held = table["score"].to_numpy()[: N // 2]

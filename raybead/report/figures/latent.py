@@ -30,6 +30,7 @@ from raybead.report.figures.canvas import (
     inscribe,
     legend,
     saved,
+    verbatim,
 )
 from raybead.report.figures.chart import Axis, Chart, Mark, Panel, steps
 from raybead.report.numbers import percent
@@ -148,7 +149,7 @@ def _plane(
             edge_B[0][of_B], edge_B[1][of_B], s=group.size,
             facecolors="none" if group.hollow else group.color,
             edgecolors=group.color if group.hollow else "none",
-            linewidths=0.7 if group.hollow else 0.0, alpha=0.75, label=group.name,
+            linewidths=0.7 if group.hollow else 0.0, alpha=0.75, label=verbatim(group.name),
             rasterized=True, zorder=1.5 if group.hollow else 2.0,
         )  # fmt: skip
         columns = {"x": x_B[of_B], "y": y_B[of_B], "text": text_B[of_B]}
@@ -223,7 +224,7 @@ def _histograms(
         heights = density(values_B[of_B], weight_B[of_B], edges)
         if number == 0:
             axes.stairs(heights, edges, fill=True, color=group.color, alpha=0.3)
-        axes.stairs(heights, edges, color=group.color, label=group.name, lw=1.6)
+        axes.stairs(heights, edges, color=group.color, label=verbatim(group.name), lw=1.6)
         marks.append(steps(group.name, edges, heights, group.color, filled=number == 0))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
