@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from raybead.commands.differences import differences, evaluated, shared_events
 from raybead.config import parse_job
+from raybead.report.compare import headline, looks_in_words
 from raybead.report.compare_words import (
     Looks,
     differing_keys,
@@ -18,6 +21,7 @@ from raybead.report.compare_words import (
 )
 from raybead.report.compared import Account, Epoch, Run
 from raybead.report.figures.overlay import Overlay
+from raybead.report.hunted import Conclusion, Hunted, Window
 from raybead.storage import Folder
 
 JOB = """
@@ -153,6 +157,42 @@ def test_looks_are_counted(p, n):
     # That the smallest of n uniform numbers lies below p.
     assert looks.sidak == pytest.approx(n * p if p < 1e-9 else 1 - (1 - p) ** n)
     assert looks.sidak <= looks.bonferroni
+
+
+def hunted(name, p, *, resolved):
+    window = Window(low=1.0, high=2.0, observed=3, expected=1.0, expected_error=1.0)
+    told = Conclusion(best_cut=0, p=p, significance=1.0, looks=1, resolved=resolved, window=window)
+    return replace(run_of(name), hunted=Hunted.model_construct(conclusion=told))
+
+
+@pytest.mark.parametrize(
+    ("known", "bounds", "of", "bound", "others"),
+    [
+        ({"a": 0.01, "b": 0.2}, {}, "a", False, ()),
+        ({"b": 0.2}, {"a": 0.01}, "a", True, ()),
+        # What is at most 0.2 may be less than 0.01, and 0.01 is no bound for that.
+        ({"a": 0.01}, {"b": 0.2}, "a", False, ("b",)),
+        ({}, {"a": 0.01, "b": 0.2}, "a", True, ("b",)),
+        ({"a": 0.01}, {"b": 0.01}, "b", True, ()),
+        ({"a": 0.01, "b": 0.01}, {"c": 0.2}, "a and b", False, ("c",)),
+    ],
+)
+def test_bounds_are_of_the_run_that_has_them(known, bounds, of, bound, others):
+    runs = [hunted(name, p, resolved=True) for name, p in known.items()]
+    runs += [hunted(name, p, resolved=False) for name, p in bounds.items()]
+    looks = Looks.of(runs)
+    assert looks is not None
+    assert (looks.run, looks.bound, looks.open) == (of, bound, others)
+    said, *more = looks_in_words(looks)
+    sign = "≤" if bound else "="
+    assert f"p\xa0{sign}\xa00.01 of {of}, isn't" in said
+    assert ("smallest of them that is known" in said) == bool(others)
+    # The smallest of all is at most what is told as soon as any may be smaller.
+    corrected = "≤" if bounds else "="
+    assert f"p\xa0{corrected}\xa0{looks.runs / 100:.2g}" in headline(runs, looks)
+    assert ("at least" in headline(runs, looks)) == bool(bounds)
+    assert f"it is p\xa0{corrected}" in said
+    assert any(f"Of {'and'.join(others)} only a bound" in one for one in more) == bool(others)
 
 
 def test_no_run_was_hunted_in():
