@@ -11,7 +11,7 @@ import raybead
 from raybead.report.compare_table import Row, table_of
 from raybead.report.compare_words import Looks, differing_keys, in_a_row, loss_groups
 from raybead.report.compared import Difference, Run
-from raybead.report.numbers import GLUE, p_value, percent, with_error
+from raybead.report.numbers import GLUE, no_gain, p_value, percent, with_error
 from raybead.report.template import page_template
 from raybead.storage import Folder
 
@@ -46,7 +46,7 @@ def write_comparison(
     table, keys, looks = table_of(runs), differing_keys(runs), Looks.of(runs)
     names = [run.name for run in runs]
     page = page_template(
-        "compare.html.j2", pm=lambda pair: with_error(*pair), percent=percent
+        "compare.html.j2", pm=lambda pair: with_error(*pair), percent=percent, no_gain=no_gain
     ).render(
         name=f"{len(runs)} runs",
         runs=runs,
@@ -190,5 +190,5 @@ def _difference(difference: Difference) -> dict[str, Any]:
     return {
         "one": difference.one, "other": difference.other, "paired": difference.paired,
         "why": difference.why, "auc": difference.auc, "sic": difference.sic,
-        "without": difference.without,
+        "without": difference.without, "replicas": difference.replicas,
     }  # fmt: skip
