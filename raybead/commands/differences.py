@@ -53,13 +53,16 @@ class _Shared:
     why: str
     whole: bool
     """Whether they can be told of as a sample: all there are, or all that both kept of it."""
+    unsure: int = 0
+    """Events of one number and two masses: other events, or the same with other jets."""
 
 
 def shared_events(one: Run, other: Run) -> _Shared:
     """Which events two runs have in common.
 
     The samples are the same where they were read from the same sources; elsewhere where events
-    have the same numbers and masses.
+    have the same numbers and masses. Other masses don't say that events are others: other jets of
+    the same events have other masses, too.
     """
     a, b = one.scores["search"], other.scores["search"]
     _, mine, theirs = np.intersect1d(
@@ -69,9 +72,10 @@ def shared_events(one: Run, other: Run) -> _Shared:
     if read[0] is None or read[0] != read[1]:
         masses = (a.column("mjj").to_numpy()[mine], b.column("mjj").to_numpy()[theirs])
         same = np.isclose(*masses, rtol=SAME_MASS)
+        unsure = int((~same).sum())
         mine, theirs = mine[same], theirs[same]
         whole = len(mine) == len(a) == len(b)
-        return _Shared(mine, theirs, "the same events, by numbers and masses", whole)
+        return _Shared(mine, theirs, "the same events, by numbers and masses", whole, unsure)
     if len(mine) == len(a) == len(b):
         return _Shared(mine, theirs, "the same events", True)
     why = f"the {len(mine)} events that both kept of the same sample"
@@ -86,6 +90,13 @@ def _sources(run: Run) -> object | None:
 def _difference(one: Run, other: Run) -> Difference:
     shared = shared_events(one, other)
     n = len(shared.mine)
+    if n == 0 and shared.unsure:
+        # Independent errors would be too large for the same events, and paired ones need pairs.
+        return Difference(
+            one.name, other.name, False,
+            f"{shared.unsure} event numbers in common with other masses: the same events with"
+            " other jets, or others; no error is known",
+        )  # fmt: skip
     if n == 0:
         return _independent(one, other)
     if not shared.whole:
@@ -111,6 +122,7 @@ def _difference(one: Run, other: Run) -> Difference:
     return Difference(
         one.name, other.name, True, f"paired: {shared.why}", (gain.auc, gain.auc_error),
         (gain.sic, gain.sic_error), (gain.auc_without, gain.sic_without),
+        gain.replicas,
     )  # fmt: skip
 
 

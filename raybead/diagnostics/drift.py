@@ -69,7 +69,7 @@ def feature_drift(
 
     Returns:
         For JSON: ``events`` of each sample, ``looked_at`` features, ``draws``, ``level``,
-        ``differ`` (names of those below it after Holm's correction), ``words`` that say so, and
+        ``differ`` (names of those below it after Holm's correction), and
         ``features``, each with ``name``, ``of`` ("node", "jet" or "event"), ``distance`` (KS),
         ``p``, ``p_adjusted``, ``wasserstein`` (in standard deviations of background), for
         ``background`` and ``search`` their ``values``, ``events``, ``effective`` number of
@@ -108,7 +108,6 @@ def feature_drift(
         "draws": draws,
         "level": LEVEL,
         "differ": [one["name"] for one in known if one["p_adjusted"] < LEVEL],
-        "words": _words(known),
         "features": features,
     }
 
@@ -189,20 +188,3 @@ def _edges(ours: Values, theirs: Values) -> Array:
         width = max(1, -(-int(high - low + 1) // BINS))
         return np.arange(low, high + width + 1, width) - 0.5
     return np.linspace(low, max(high, low + 1e-6 * max(1.0, abs(low))), BINS + 1)
-
-
-def _words(known: list[dict[str, Any]]) -> str:
-    differ = [one for one in known if one["p_adjusted"] < LEVEL]
-    looked = f"{len(known)} features and observables were looked at"
-    level = f"at {LEVEL:.0%}, corrected for that many looks (Holm)"
-    if not differ:
-        return f"{looked}; none differs between background and search sample {level}."
-    told = ", ".join(
-        f"{one['name']} (p = {one['p_adjusted']:.2g})"
-        for one in sorted(differ, key=lambda one: -one["distance"])
-    )
-    return (
-        f"{looked}; {len(differ)} differ{'s' if len(differ) == 1 else ''} between background and"
-        f" search sample {level}: {told}. What differs may be the modelling of the background,"
-        " the selection, or a signal."
-    )

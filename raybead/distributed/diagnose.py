@@ -123,7 +123,7 @@ def diagnosed(
         with timed("drift"):
             found = _drift(events, tables, job)
             folder.write_json(DRIFT, found)
-            facts["drift"] = {name: found[name] for name in ("looked_at", "differ", "words")}
+            facts["drift"] = {name: found[name] for name in ("looked_at", "differ")}
     folder.write_json(RESULT, facts)
     return facts
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import raybead
 from raybead.report.compare_table import Row, table_of
-from raybead.report.compare_words import Looks, differing_keys, loss_groups
+from raybead.report.compare_words import Looks, differing_keys, in_a_row, loss_groups
 from raybead.report.compared import Difference, Run
-from raybead.report.numbers import GLUE, p_value, percent, with_error
+from raybead.report.numbers import GLUE, no_gain, p_value, percent, with_error
 from raybead.report.template import page_template
 from raybead.storage import Folder
 
@@ -46,7 +46,7 @@ def write_comparison(
     table, keys, looks = table_of(runs), differing_keys(runs), Looks.of(runs)
     names = [run.name for run in runs]
     page = page_template(
-        "compare.html.j2", pm=lambda pair: with_error(*pair), percent=percent
+        "compare.html.j2", pm=lambda pair: with_error(*pair), percent=percent, no_gain=no_gain
     ).render(
         name=f"{len(runs)} runs",
         runs=runs,
@@ -71,6 +71,7 @@ def write_comparison(
         "differences": [_difference(difference) for difference in differences],
         "looks": None if looks is None else {
             "runs": looks.runs, "smallest": looks.p, "of": looks.run, "bound": looks.bound,
+            "open": list(looks.open), "at_most": looks.at_most,
             "bonferroni": looks.bonferroni, "sidak": looks.sidak,
         },
         "figures": [plot.name for plot in plots],
@@ -82,11 +83,12 @@ def headline(runs: Sequence[Run], looks: Looks | None) -> str:
     if looks is None:
         return f"{len(runs)} runs, none of which was hunted in"
     if looks.runs == 1:
-        return f"{len(runs)} runs, one of which was hunted in: global {_p(looks.p, looks)}"
-    least = "at least " if looks.bound else ""
+        found = _p(looks.p, bound=looks.bound)
+        return f"{len(runs)} runs, one of which was hunted in: global {found}"
+    least = "at least " if looks.at_most else ""
     return (
         f"{len(runs)} runs: the smallest global p-value, corrected for {looks.runs} looks, is"
-        f" {_p(looks.bonferroni, looks)} ({least}{looks.significance:.1f}{GLUE}σ)"
+        f" {_p(looks.bonferroni, bound=looks.at_most)} ({least}{looks.significance:.1f}{GLUE}σ)"
     )
 
 
@@ -94,19 +96,29 @@ def looks_in_words(looks: Looks | None) -> list[str]:
     """What looking at several runs costs."""
     if looks is None or looks.runs == 1:
         return []
-    return [
+    bonferroni, sidak = (_p(p, bound=looks.at_most) for p in (looks.bonferroni, looks.sidak))
+    known = " that is known" if looks.open else ""
+    said = [
         f"Comparing the p-values of {looks.runs} runs is looking {looks.runs} times: the smallest"
-        f" of them, {_p(looks.p, looks)} of {looks.run}, isn't the chance of finding as much in"
-        f" any. Corrected for that it is {_p(looks.bonferroni, looks)} by Bonferroni, whatever"
-        f" the runs have in common, and {_p(looks.sidak, looks)} by Šidák, were they independent.",
+        f" of them{known}, {_p(looks.p, bound=looks.bound)} of {looks.run}, isn't the chance of"
+        f" finding as much in any. Corrected for that it is {bonferroni} by Bonferroni, whatever"
+        f" the runs have in common, and {sidak} by Šidák, were they independent."
+    ]
+    if looks.open:
+        said.append(
+            f"Of {in_a_row(looks.open)} only a bound is known, no pseudo-experiment having reached"
+            " the data: p may be smaller there still, so what is corrected is a bound, too."
+        )
+    return [
+        *said,
         "Runs of the same events aren't independent, and either is too careful then:"
         " [hunt] runs = [...] in a job hunts in the scores of several runs together, with the same"
         " pseudo-experiments, and counts these looks exactly.",
     ]
 
 
-def _p(p: float, looks: Looks) -> str:
-    return f"p{GLUE}{p_value(p, bound=looks.bound)}"
+def _p(p: float, *, bound: bool) -> str:
+    return f"p{GLUE}{p_value(p, bound=bound)}"
 
 
 def missing_parts(runs: Sequence[Run]) -> list[str]:
@@ -178,5 +190,5 @@ def _difference(difference: Difference) -> dict[str, Any]:
     return {
         "one": difference.one, "other": difference.other, "paired": difference.paired,
         "why": difference.why, "auc": difference.auc, "sic": difference.sic,
-        "without": difference.without,
+        "without": difference.without, "replicas": difference.replicas,
     }  # fmt: skip

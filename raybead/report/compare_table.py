@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from raybead.report.compare_words import ABSENT, loss_groups, loss_in_words, model_in_words
 from raybead.report.compared import Run
 from raybead.report.hunted import Hunted, Rejection
-from raybead.report.numbers import events, gev, p_value, percent, thousands, with_error
+from raybead.report.numbers import at_least, events, gev, p_value, percent, thousands, with_error
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _rejection(run: Run, level: float) -> str | None:
         if found.efficiency != level:
             continue
         if found.value is None or found.error is None:
-            return None if found.low is None else f"> {found.low:.3g}"
+            return None if found.low is None else f"≥ {at_least(found.low)}"
         return with_error(found.value, found.error)
     return None
 

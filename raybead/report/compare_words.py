@@ -98,10 +98,17 @@ class Looks:
 
     runs: int
     run: str
-    """With the smallest p-value; all of them where several have it."""
+    """With the smallest p-value that is known; all of them where several have it."""
     p: float
     bound: bool
-    """Whether it is only known from above."""
+    """Whether this run's is only known from above."""
+    open: tuple[str, ...] = ()
+    """Other runs whose p-values are only known from above: theirs may be smaller still."""
+
+    @property
+    def at_most(self) -> bool:
+        """Whether the smallest of all, and what is made of it, is only known from above."""
+        return self.bound or bool(self.open)
 
     @property
     def bonferroni(self) -> float:
@@ -127,9 +134,12 @@ class Looks:
         found = [(run.name, run.hunted.conclusion) for run in hunted if run.hunted is not None]
         least = min(conclusion.p for _, conclusion in found)
         first = [(name, conclusion) for name, conclusion in found if conclusion.p == least]
+        # What is at most the least is no larger than what is the least.
+        first = [one for one in first if not one[1].resolved] or first
+        names = [name for name, _ in first]
         return cls(
-            len(found), in_a_row([name for name, _ in first]), least,
-            not all(conclusion.resolved for _, conclusion in first),
+            len(found), in_a_row(names), least, not first[0][1].resolved,
+            tuple(name for name, of in found if not of.resolved and name not in names),
         )  # fmt: skip
 
 

@@ -96,6 +96,8 @@ class Difference:
     """Of the maxima of TPR / sqrt(FPR), likewise."""
     without: tuple[float, float] | None = None
     """Shares of the paired replicas in which the first has no larger AUC, and no larger SIC."""
+    replicas: int | None = None
+    """How many there are."""
 
 
 STAGES: tuple[StageName, ...] = (

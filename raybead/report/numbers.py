@@ -70,6 +70,18 @@ def gev(low: float, high: float) -> str:
     return f"{low:.0f}–{high:.0f}{GLUE}GeV"
 
 
+def at_least(low: float) -> str:
+    """A number that is only known from below: two digits of a small one, whole large ones."""
+    return f"{low:.2g}" if low < 100 else f"{low:.0f}"
+
+
+def no_gain(share: float, replicas: int | None = None) -> str:
+    """A share of a bootstrap's replicas; of none of them only that it is less than one in all."""
+    if share > 0:
+        return percent(share)
+    return f"<{GLUE}{percent(1 / replicas)}" if replicas else "none"
+
+
 def percent(share: float) -> str:
     """A share as per cent, without digits that say nothing."""
     return f"{100 * share:.4g}{GLUE}%"

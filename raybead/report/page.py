@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from raybead.config import Job, dump_job
 from raybead.report import numbers, words
 from raybead.report.content import Content
 from raybead.report.template import page_template
+from raybead.report.undrawn import undrawn_in_words
 from raybead.storage import Folder
 from raybead.timing import timed
 
@@ -80,11 +81,14 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         bare=lambda relation: relation.removeprefix(f"={numbers.GLUE}"),
         pm=lambda pair: numbers.with_error(*pair),
         percent=numbers.percent,
+        at_least=numbers.at_least,
+        no_gain=numbers.no_gain,
         mass=numbers.mass,
         events=numbers.events,
         thousands=numbers.thousands,
     )
     result = content.result
+    undrawn = undrawn_in_words(content.diagnostics, content.job.graph)
     text = template.render(
         name=content.job.name,
         job=content.job,
@@ -102,7 +106,8 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         in_short=words.calibrated_in_short(content.calibration),
         described=lambda cut: words.background_description(cut["background"]["agreement"]),
         pictured=PICTURED,
-        sections=_sections(content, plots),
+        undrawn=undrawn,
+        sections=_sections(content, {plot.section for plot in plots} | set(undrawn)),
         warnings=content.metrics.get("warnings", ()),
         reach=content.reach,
         peak_shape=words.peak_shape(content.job.hunt.signal),
@@ -126,9 +131,8 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
     return text.encode()
 
 
-def _sections(content: Content, plots: Sequence[Plot]) -> list[tuple[str, str]]:
+def _sections(content: Content, drawn: Collection[str]) -> list[tuple[str, str]]:
     """Sections that there are, in order: what leads to each, and its title."""
-    drawn = {plot.section for plot in plots}
 
     def pictured(where: str) -> list[tuple[str, str]]:
         return [(f"{name}-figures", title) for name, title, _ in PICTURED[where] if name in drawn]

@@ -263,9 +263,15 @@ def _over_the_best(evaluation: Mapping[str, Any], measure: str, called: str) -> 
     return (
         f"In {called} the model {'gains' if ahead else 'loses'}"
         f" {with_error(abs(gain['value']), gain['error'])}"
-        f" {'over' if ahead else 'to'} the best control, {score_name(best)}; it has no gain in"
-        f" {percent(gain['without'])} of the bootstrap's replicas."
+        f" {'over' if ahead else 'to'} the best control, {score_name(best)}; it"
+        f" {_of_replicas(gain['without'], evaluation['replicas'])}."
     )
+
+
+def _of_replicas(share: float, replicas: int) -> str:
+    if share > 0:
+        return f"has no gain in {percent(share)} of the bootstrap's replicas"
+    return f"gains in every one of the bootstrap's {replicas} replicas"
 
 
 def score_name(key: str) -> str:

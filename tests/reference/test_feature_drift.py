@@ -1,6 +1,7 @@
 """Drift between samples against scipy, slow sums, and samples that are known not to differ."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from raybead.diagnostics.two_samples import (
     wasserstein,
 )
 from raybead.events import event_table, make_jets
+from raybead.report.drift_words import drift_in_words
+from raybead.report.feature_words import feature_in_words
 
 NUMBERS = st.lists(st.integers(-5, 5), min_size=2, max_size=30)
 
@@ -157,9 +160,11 @@ def test_the_drift_of_a_run():
     assert names == [*graph.columns, *jets, "mjj", "score"]
     assert (found["looked_at"], found["draws"]) == (8, 399)
     assert found["differ"] == ["score"]
-    assert found["words"].startswith(
+    words = partial(feature_in_words, pt_power=1.0, node="constituent")
+    # 1 in 400 is the least that so many draws can tell, and there were 8 looks.
+    assert drift_in_words(found, words).startswith(
         "8 features and observables were looked at; 1 differs between background and search"
-        " sample at 5%, corrected for that many looks (Holm): score (p = 0.02)."
+        " sample at 5\xa0%, corrected for that many looks (Holm): anomaly score (p\xa0≤\xa00.02)."
     )
     by_name = {one["name"]: one for one in found["features"]}
     mjj = by_name["mjj"]
@@ -202,6 +207,7 @@ def test_what_cannot_be_known_is_none_and_not_counted():
         found = feature_drift(table, other, Graph(nodes=10), draws=9)
         assert found["looked_at"] == 0
         assert {one["p"] for one in found["features"]} == {None}
+        assert drift_in_words(found, str).startswith("None of the 7 features and observables")
         assert json.dumps(found, allow_nan=False)
 
 

@@ -231,6 +231,20 @@ def test_files_of_figures_hold_what_is_drawn(compared, runs):
     assert len(json.loads((compared / "compare-loss.json").read_text())["panels"]) == 3
 
 
+def test_p_values_that_are_bounds_are_marks_of_their_own(finished, tmp_path):
+    out, runs = tmp_path / "out", []
+    for name in ("known", "bounded"):
+        run = finished(name, without=())
+        result = (run / "hunt").read_json("result.json")
+        result["cuts"][0]["global"]["beyond"] = 0 if name == "bounded" else 5
+        (run / "hunt").write_json("result.json", result)
+        runs.append(run)
+    compare(*runs, "--to", out)
+    marks = json.loads((out / "compare-p.json").read_text())["panels"][0]["marks"]
+    told = {m["name"]: m.get("bound", False) for m in marks if m["kind"] == "points"}
+    assert told == {"known": False, "bounded": True}
+
+
 def test_names_tell_runs_apart(finished, tmp_path, monkeypatch):
     monkeypatch.setattr("raybead.report.figures.compare.draw_comparison", lambda _: [])
     one, other = finished(), finished(truth=False)

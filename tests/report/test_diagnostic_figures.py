@@ -1,8 +1,11 @@
 """Figures of units and of drift: what they draw is what was found."""
 
+# signs of the page
+
 import numpy as np
 import pytest
 
+from raybead.report.drift_words import adjusted_p, drift_in_words
 from raybead.report.figures.canvas import hep_style
 from raybead.report.figures.drift import drift_figures
 from raybead.report.figures.units import unit_figures
@@ -110,6 +113,8 @@ def feature(name, of, p, distance):
         "wasserstein": 0.1 if known else None,
         "edges": [0.0, 1.0, 2.0, 3.0] if known else None,
         "shares": {"background": shares, "search": shares[::-1]} if known else None,
+        "background": {"events": 200 if name != "multiplicity" else 150},
+        "search": {"events": 100},
     }
 
 
@@ -119,7 +124,6 @@ DRIFT = {
     "draws": 999,
     "level": 0.05,
     "differ": ["mjj"],
-    "words": "3 features and observables were looked at; 1 differs.",
     "features": [
         feature("pt", "node", 0.5, 0.01),
         feature("mjj", "event", 0.001, 0.2),
@@ -137,7 +141,9 @@ def test_distances_are_drawn_from_the_smallest_p():
     differs, others = chart.panels[0].marks
     assert (differs.name, list(differs.columns["x"])) == ("differs", [0.2])
     assert list(differs.columns["y"]) == [2]
-    assert differs.columns["text"][0].startswith("mjj: p = 0.001, corrected 0.004")
+    # None of the 999 draws lay as far apart, so p is at most one in a thousand.
+    assert differs.columns["text"][0].startswith("mjj: p\xa0≤\xa00.001, corrected p\xa0≤\xa00.004")
+    assert others.columns["text"][1].startswith("pT of a constituent: p\xa0=\xa00.5")
     assert list(others.columns["x"]) == [0.02, 0.01]
     shapes = plots["drift-shapes"].chart.panels
     assert [panel.x.label for panel in shapes] == [
@@ -146,7 +152,35 @@ def test_distances_are_drawn_from_the_smallest_p():
         "pT of a constituent",
     ]
     assert list(shapes[0].marks[0].columns["y"]) == [0.25, 0.5, 0.25]
-    assert plots["drift"].caption.startswith(DRIFT["words"])
+    said = (
+        "3 features and observables were looked at, 1 couldn't be; 1 differs between background"
+        " and search sample at 5\xa0%, corrected for that many looks (Holm):"
+        " mjj (p\xa0≤\xa00.004)."
+    )
+    assert plots["drift"].caption.startswith(said)
+
+
+def test_the_numbers_of_events_are_those_that_were_looked_at():
+    drift = {**DRIFT, "events": {"background": 9999, "search": 8888}}
+    caption = drawn(drift_figures("run", drift))["drift"].caption
+    assert "9999" not in caption
+    assert "200 background events and 100 of the search sample" in caption
+    assert "(constituents of a jet: 150 and 100)" in caption
+
+
+def test_a_bound_is_passed_on_to_a_p_value_that_is_corrected_by_it():
+    """Holm's corrected p-values don't fall where the p-values rise."""
+    close = {**feature("pt", "node", 0.0012, 0.1), "p_adjusted": 0.004}
+    features = [feature("mjj", "event", 0.001, 0.2), close, feature("score", "event", 0.5, 0.1)]
+    drift = {**DRIFT, "features": features, "differ": ["mjj", "pt"]}
+    assert [adjusted_p(one, drift)[2] for one in features] == ["≤", "≤", "="]
+
+
+def test_where_nothing_was_looked_at_it_isnt_said_that_nothing_differs():
+    drift = {**DRIFT, "features": [DRIFT["features"][2]], "looked_at": 0, "differ": []}
+    said = drift_in_words(drift, str)
+    assert said.startswith("None of the 1 features and observables could be looked at")
+    assert "differs" not in said
 
 
 def test_nodes_and_powers_are_told():

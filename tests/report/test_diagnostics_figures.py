@@ -43,7 +43,7 @@ def latents(generators=("a", "b"), dimensions=3, **more) -> pa.Table:
         "total": rng.uniform(size=N),
         "latent": list(rng.normal(size=(N, dimensions))),
         "pca_1": rng.normal(size=N),
-        "pca_2": np.where(np.arange(N) == 3, np.nan, rng.normal(size=N)),
+        "pca_2": rng.normal(size=N),
         **more,
     }
     return pa.table(columns)
@@ -90,6 +90,32 @@ def test_a_lone_generator_isnt_named_and_truth_only_where_it_is_known():
     assert list(plots) == ["latent-pca", "latent-pca-score"]
     assert marks_of(plots["latent-pca"])[0]["name"] == "Held-out background"
     assert not any(plot.truth for plot in plots.values())
+
+
+def test_anyones_generator_is_named_as_it_is():
+    """A formula that can't be read would fail the report, and one that can would hide signs."""
+    table = latents(generators=("$x_{$", "a $b$"), line_1=np.arange(N, dtype=float))
+    for plots in (drawn(table, spaces()), drawn(table, spaces(kinds=["line"]))):
+        names = [mark["name"] for mark in marks_of(next(iter(plots.values())))]
+        assert names == ["Background, $x_{$", "Background, a $b$", "Search sample"]
+
+
+def test_items_of_unknown_truth_are_neither_signal_nor_background():
+    truth = pa.array([(None, 0, 1)[i % 3] for i in range(N)], pa.int8())
+    table = latents().set_column(4, "truth", truth)
+    plot = drawn(table, spaces(), truth=True)["latent-pca-truth"]
+    told = {mark["name"]: len(mark["columns"]["x"]) for mark in marks_of(plot)}
+    assert told == {"Background of the search sample": 10, "Signal": 10, "Of unknown truth": 10}
+
+
+def test_only_items_that_are_shown_are_counted():
+    some = np.where(np.arange(N) == 3, np.nan, np.linspace(0, 1, N))
+    plots = drawn(latents(pca_1=some, pca_2=some), spaces())
+    assert plots["latent-pca"].caption.startswith("59 jets")
+    assert "1 more have no finite latent." in plots["latent-pca"].caption
+    assert "Background, b (14)" in plots["latent-pca"].alt
+    assert "far outside" not in plots["latent-pca"].caption
+    assert "finite" not in drawn(latents(), spaces())["latent-pca"].caption
 
 
 def test_shades_change_at_the_backgrounds_quantiles():
@@ -232,7 +258,8 @@ def test_a_run_tells_what_was_looked_at_and_one_without_draws_nothing(job, make_
     assert content.diagnostics is None
     assert list(_diagnostics(content)) == []
     stage = Stage(run, "diagnostics", {})
-    result = {"background": "unseen", "latent": None, "examples": None, "displays": {"events": 1}}
+    parts = dict.fromkeys(("latent", "examples", "displays", "units", "drift"))  # always all
+    result = {"background": "unseen", **parts, "displays": {"events": 1}}
     stage.beside.write_json("result.json", result)
     stage.beside.write("displays.parquet", table_bytes(event()))
     stage.finish(result)

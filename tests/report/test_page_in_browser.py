@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from raybead.report.template import asset
+
 CHARTED = """() => [...document.querySelectorAll("figure")].filter((figure) =>
   document.getElementById(`numbers-${figure.dataset.numbers ?? figure.id}`)).length"""
 DRAWN = """() => [...document.querySelectorAll("figure .chart")].map((chart) =>
@@ -53,6 +55,45 @@ def test_every_figure_is_drawn_as_it_comes_into_view(browser, drawn):
         assert page.locator("figure img:visible").count() == 0
         alts = page.eval_on_selector_all(".panels svg", "all => all.map((one) => one.ariaLabel)")
         assert all(len(alt) > 40 for alt in alts)
+
+
+@pytest.mark.parametrize(
+    ("domain", "labelled"),
+    [
+        ([0.9, 60], [1, 2, 5, 10, 20, 50]),
+        ([0.3, 4], [0.5, 1, 2]),
+        ([1, 1e4], [1, 10, 100, 1000, 10000]),
+    ],
+)
+def test_short_logarithmic_axes_have_labels_between_the_powers_of_ten(browser, domain, labelled):
+    code = re.search(r"^function logTicks.*?^}$", asset("charts.js"), re.DOTALL | re.MULTILINE)
+    assert code is not None
+    context = browser.new_context()
+    page = context.new_page()
+    for script in (asset("d3.min.js"), code[0]):
+        page.add_script_tag(content=str(script))
+    assert page.evaluate("(domain) => logTicks(domain, 5)", domain) == pytest.approx(labelled)
+    context.close()
+
+
+def test_bounds_point_down(browser):
+    """A mark of bounds is a triangle, and others are circles."""
+    context = browser.new_context()
+    page = context.new_page()
+    for name in ("d3.min.js", "plot.min.js", "marks.js"):
+        page.add_script_tag(content=str(asset(name)))
+    shape = """(bound) => {
+      const look = {x: {scale: "linear"}, y: {scale: "linear"}, xDomain: [0, 2], yDomain: [0, 2]};
+      const mark = {kind: "points", name: "a", color: "#111111", bound, columns: {x: [1], y: [1]}};
+      const dots = Plot.plot({marks: drawn(mark, look).filter(Boolean)})
+        .querySelector("[aria-label=dot]").firstElementChild;
+      return [dots.tagName, dots.getAttribute("transform") ?? ""];
+    }"""
+    assert page.evaluate(shape, False)[0] == "circle"
+    tag, turned = page.evaluate(shape, True)
+    assert tag == "path"
+    assert "rotate(180)" in turned
+    context.close()
 
 
 def test_values_are_told_under_the_pointer_and_by_keys(browser, drawn):

@@ -13,7 +13,7 @@ import pytest
 from raybead.config import Hunt
 from raybead.hunt import Cuts, Sample, Scores, evaluate, hunt_here, prepare_box
 from raybead.report.content import Content
-from raybead.report.figures.canvas import density, hep_style
+from raybead.report.figures.canvas import canvas, density, hep_style, saved
 from raybead.report.figures.evaluation import evaluation_figures
 from raybead.report.figures.masses import jet_mass_figures, mass_figure, poisson_errors, sum_errors
 from raybead.report.figures.peak import limits_figure, peak_figure
@@ -142,6 +142,13 @@ def test_every_term_is_drawn_and_a_lone_one_is_not_drawn_again():
     assert list(terms_figure("tiny", [record])) == []  # of a run that kept no such numbers
 
 
+def test_anyones_text_is_drawn_sign_by_sign():
+    figure, axes = canvas("$x_{$", "of $y_{$")
+    saved(figure, "some", "training", "", "")  # a formula that can't be read would fail it
+    drawn = [axes.get_title(loc=side) for side in ("left", "right")]
+    assert drawn == [r"\$x_{\$", r"of \$y_{\$"]
+
+
 def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
     """What the hunt makes of a sample today is what the report reads."""
     content = Content.read(job, make_run(make_result()))
@@ -167,7 +174,7 @@ def test_the_hunt_says_all_that_is_drawn(job, make_run, make_result):
         ]  # fmt: skip
     assert "5 folds" in plots[-1].caption
     page = render(hunted, plots)
-    assert page.count(b"<img ") == len(plots)
+    assert page.count(b"<img ") == len(plots) + 1  # the main one stands in the summary too
     assert b"efficiency-table" in page
 
 

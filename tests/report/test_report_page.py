@@ -8,13 +8,16 @@ import copy
 import html
 import json
 import re
+from dataclasses import replace
 from itertools import islice
 
 import matplotlib as mpl
+import pyarrow as pa
 import pytest
 from parsed import Parsed
 
 from raybead.report.content import Content
+from raybead.report.diagnosed import Diagnostics
 from raybead.report.figures import _figures
 from raybead.report.figures.canvas import hep_style
 from raybead.report.figures.masses import mass_figure
@@ -97,6 +100,27 @@ def test_a_page_without_charts_brings_no_libraries(content):
     page = render(content, ()).decode()
     assert "Observable" not in page
     assert len(page) < 60_000
+
+
+def test_what_isnt_drawn_is_said_where_it_would_stand(content):
+    none = {"p": None, "name": "mjj", "of": "event"}
+    planes = {"undrawn": dict.fromkeys(("pca", "tsne"), "all are < 1")}
+    diagnostics = Diagnostics(
+        {"latent": {"spaces": {"latent": planes}},
+         "examples": {"undrawn": {"input": "a map says <b>", "reconstruction": "likewise"}}},
+        latent=pa.table({}), examples=pa.table({"sample": ["search"]}), displays=None,
+        drift={"features": [none], "looked_at": 0, "differ": [], "level": 0.05, "draws": 9},
+    )  # fmt: skip
+    page = render(replace(content, diagnostics=diagnostics), ()).decode()
+    parts = {name: page.partition(f'<h2 id="{name}-figures">')[2].partition("</section>")[0]
+             for name in ("reconstruction", "latent", "drift")}  # fmt: skip
+    assert "No example jets are drawn: a map says &lt;b&gt;." in parts["reconstruction"]
+    said = "Not drawn of the latent: principal components, t-SNE (all are &lt; 1)."
+    assert said in parts["latent"]
+    assert "None of the 1 features and observables could be looked at" in parts["drift"]
+    for name in parts:
+        assert f'href="#{name}-figures"' in page
+    assert 'id="drift-figures"' not in render(content, ()).decode()
 
 
 def test_tags_are_balanced_ids_unique_and_links_lead_somewhere(page):

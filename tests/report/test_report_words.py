@@ -102,9 +102,12 @@ def test_the_best_control_is_named_with_the_gain_over_it(make_result):
     scores["control_tau21"]["sic"] = 9.0
     scores["control_mass"]["gain"]["auc"] = {"value": 0.03, "error": 0.005, "without": 0.002}
     scores["control_tau21"]["gain"]["sic"] = {"value": -0.25, "error": 0.11, "without": 0.95}
-    _, auc, sic = (said.replace("\N{NO-BREAK SPACE}", " ") for said in learned({"scores": scores}))
+    told = {"scores": scores, "replicas": 2000}
+    _, auc, sic = (said.replace("\N{NO-BREAK SPACE}", " ") for said in learned(told))
     assert "AUC the model gains 0.0300 ± 0.0050 over the best control, jet mass" in auc
     assert "no gain in 0.2 % of" in auc
+    scores["control_mass"]["gain"]["auc"]["without"] = 0.0
+    assert "it gains in every one of the bootstrap's 2000 replicas" in learned(told)[1]
     assert "the model loses 0.25 ± 0.11 to the best control, τ₂₁" in sic
 
 

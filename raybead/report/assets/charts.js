@@ -30,6 +30,8 @@ function logTicks([low, high], most) {
   const fine = within(decades.flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power)));
   const coarse = within(decades.map((power) => 10 ** power));
   if (coarse.length < 2 && fine.length < 3) return d3.ticks(low, high, Math.min(most, 6));
+  // Below two decades the powers of ten alone leave hardly any label.
+  if (high < 100 * low && fine.length >= 3) return fine;
   const shown = fine.length <= Math.max(4, most) ? fine : coarse;
   return shown.filter((_, i) => i % Math.ceil(shown.length / most) === 0);
 }

@@ -107,8 +107,10 @@ function drawn(mark, look) {
       const dense = rows.length > 400;
       const r = mark.columns.size
         ? (row) => Math.max(0.8, 11 * Math.sqrt(Math.max(row.size ?? 0, 0) / look.largest))
-        : dense ? 1.6 : 3;
+        : dense ? 1.6 : mark.bound ? 4 : 3;
       const open = mark.filled || !mark.dashed ? {} : { fill: "var(--paper)", stroke: color, strokeWidth: 1.3 };
+      // A bound points down, to where its value may lie.
+      const shape = mark.bound ? { symbol: "triangle2", rotate: 180 } : {};
       // What lies beyond the axes is put on their ends, as in the images.
       const within = (value, [from, to]) => Math.min(Math.max(value, Math.min(from, to)), Math.max(from, to));
       const seen = rows.filter((row) => given(row.x) && given(row.y))
@@ -118,7 +120,7 @@ function drawn(mark, look) {
           { x: "x", y1: above("low"), y2: above("high"), stroke: color, strokeWidth: 1.2, clip }),
         mark.columns.left && Plot.link(seen.filter((row) => given(row.left) && given(row.right)),
           { x1: "left", x2: "right", y: "y", stroke: color, strokeWidth: 1.2, clip }),
-        Plot.dot(seen, { x: "x", y: "y", r: typeof r === "number" ? r : { value: r, scale: null },
+        Plot.dot(seen, { x: "x", y: "y", ...shape, r: typeof r === "number" ? r : { value: r, scale: null },
           fill: typeof color === "string" ? color : { value: color, scale: null },
           fillOpacity: dense || mark.columns.size ? 0.6 : 1, ...open, clip: dense || undefined }),
       ];

@@ -119,10 +119,19 @@ def canvas_with_pulls(name: str, note: str = "") -> tuple[Figure, Axes, Axes]:
 def inscribe(axes: Axes, name: str, note: str, *, truth: bool = False) -> None:
     """Write the run's name and a note above a panel."""
     shown = name if len(name) <= 26 else f"{name[:25]}…"
-    axes.set_title(shown, loc="left", fontweight="bold")
+    axes.set_title(verbatim(shown), loc="left", fontweight="bold")
     if truth:
         note = f"{note}, evaluation with truth" if note else "evaluation with truth"
-    axes.set_title(note, loc="right", color=RED if truth else BLACK)
+    axes.set_title(verbatim(note), loc="right", color=RED if truth else BLACK)
+
+
+def verbatim(text: str) -> str:
+    """Anyone's text as matplotlib draws it sign by sign, where ``$`` would begin a formula.
+
+    All that isn't raybead's own goes through here: names, generators, keys and values of jobs. A
+    formula that can't be read would fail the whole report.
+    """
+    return text.replace("$", r"\$")
 
 
 def legend(axes: Axes, rows: int, columns: int = 1, **kwargs: object) -> None:

@@ -69,6 +69,8 @@ class Mark:
     dashed: bool = False
     filled: bool = False
     """Of steps."""
+    bound: bool = False
+    """Of points: whether each only says that a value is at most so large."""
 
     def __post_init__(self) -> None:
         must, may = COLUMNS[self.kind]
@@ -122,6 +124,7 @@ class Chart:
                             "color": mark.color,
                             "dashed": mark.dashed,
                             "filled": mark.filled,
+                            **({"bound": True} if mark.bound else {}),
                             "columns": {n: _plain(c) for n, c in mark.columns.items()},
                         }
                         for mark in panel.marks

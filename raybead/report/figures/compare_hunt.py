@@ -106,11 +106,15 @@ def _p_figure(overlay: Overlay, runs: Sequence[Run]) -> Plot:
         axes.axhline(conclusion.p, color=drawn.color, lw=1.6, ls=turns)
         handles.append(Line2D([], [], color=drawn.color, ls=DASHES, marker="o", ms=6))
         labels.append(f"{drawn.name}: {'' if conclusion.resolved else '≤ '}{conclusion.p:.2g}")
-        text = [f"{100 * cut.cut:g} % quantile{', a bound' if b else ''}"
-                for cut, b in zip(drawn.what, bound, strict=True)]  # fmt: skip
+        text = np.array([f"{100 * cut.cut:g} % quantile{', a bound' if b else ''}"
+                         for cut, b in zip(drawn.what, bound, strict=True)], object)  # fmt: skip
+        columns = {"x": x * aside, "y": p, "low": low, "high": high, "text": text}
         marks += [
-            Mark(kind="points", name=drawn.run.name, color=drawn.color,
-                 columns={"x": x * aside, "y": p, "low": low, "high": high, "text": text}),
+            *(
+                Mark(kind="points", name=drawn.run.name, color=drawn.color, bound=is_bound,
+                     columns={name: column[which] for name, column in columns.items()})
+                for is_bound, which in ((False, ~bound), (True, bound)) if which.any()
+            ),
             Mark(kind="rule", name=f"{drawn.run.name}, all cuts", color=drawn.color,
                  columns={"y": [conclusion.p]}, dashed=True),
         ]  # fmt: skip

@@ -22,17 +22,35 @@ Shape = tuple[np.ndarray, np.ndarray]
 
 
 def _standardised(run: Run) -> dict[str, Shape] | str:
-    """Finite scores of both samples, in half widths of the background sample's."""
-    shapes = {}
+    """Finite scores of both samples, in half widths of the background sample's weight."""
+    shapes: dict[str, Shape] = {}
     for role, table in run.scores.items():
         score, weight = (table.column(name).to_numpy() for name in ("score", "weight"))
         kept = np.isfinite(score)
         shapes[role] = (score[kept], weight[kept])
     if not all(len(values) for values, _ in shapes.values()):
         return "none of its scores is a number"
-    low, middle, high = np.quantile(shapes["background"][0], [0.16, 0.5, 0.84])
+    if not shapes["background"][1].sum() > 0:
+        return "the weights of its background sample sum to nothing"
+    low, middle, high = _quantiles(*shapes["background"], (0.16, 0.5, 0.84))
     width = (high - low) / 2 or 1.0
     return {role: ((values - middle) / width, w) for role, (values, w) in shapes.items()}
+
+
+def _quantiles(values: np.ndarray, weight: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Values that these shares of the weight lie at or below; numpy's of equal weights.
+
+    Args:
+        values: [E] finite.
+        weight: [E], of positive sum; where some are negative, sums are taken as never falling.
+        shares: between 0 and 1.
+    """
+    if (weight == weight[0]).all():
+        return np.quantile(values, shares)
+    order = np.argsort(values, kind="stable")
+    running = np.maximum.accumulate(np.cumsum(weight[order]))
+    places = np.searchsorted(running, np.asarray(shares) * weight.sum())
+    return values[order][np.minimum(places, len(values) - 1)]
 
 
 def _by_truth(run: Run) -> dict[str, Shape] | None:
@@ -108,8 +126,8 @@ def _shapes_figure(
     return saved(
         figure, name, "compare",
         f"{says} Scores of different models have no scale in common: each run's are less the"
-        " median of its background sample, in units of half the width of the central"
-        f" {percent(0.68)} of that. The outermost bins hold all that lies"
+        " weighted median of its background sample, in units of half the width of the central"
+        f" {percent(0.68)} of its weight. The outermost bins hold all that lies"
         f" beyond.{overlay.left_out}",
         f"Normalised distributions of standardised event scores of {overlay.names}.",
         truth=truth,

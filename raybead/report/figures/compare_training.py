@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from raybead.report.compare_words import loss_in_words
-from raybead.report.figures.canvas import BLACK, Plot, inscribe, saved
+from raybead.report.figures.canvas import BLACK, Plot, inscribe, saved, verbatim
 from raybead.report.figures.chart import Axis, Chart, Mark, Panel
 from raybead.report.figures.overlay import Overlay, fitted_legend, line, swatch
 
@@ -48,7 +48,7 @@ def loss_overlay(overlay: Overlay, groups: dict[str, str]) -> Plot:
             marks.append(Mark(kind="points", name="", color=drawn.color, columns=star))
         if lowest > 0 and largest > 20 * lowest:
             axes.set_yscale("log")
-        words = f"Loss ({loss_in_words(those[0].run.job)})".replace("$", r"\$")
+        words = verbatim(f"Loss ({loss_in_words(those[0].run.job)})")
         axes.set_ylabel(words if len(words) < 34 else f"Loss {letter}", fontsize=15)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.minorticks_off()

@@ -13,14 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from raybead.report.figures.canvas import BLACK, RED, Plot, inscribe, saved
+from raybead.report.figures.canvas import BLACK, RED, Plot, inscribe, saved, verbatim
 from raybead.report.figures.trials import (
     SHADES,
     Trials,
     fence,
     in_order,
     is_worded,
-    plain,
 )
 from raybead.report.tried import NOT_SET, cut, labels, swept, values_of
 
@@ -101,10 +100,10 @@ def _row(axes: Axes, trials: Trials, scales: list[Scale], a_row: int) -> None:
         for tick, text in scale.ticks:
             axes.plot([place - 0.02, place + 0.02], [tick, tick], color=BLACK, lw=1.2, zorder=4)
             axes.text(
-                place + beside, tick, plain(text), ha="left", va="center", fontsize=12, zorder=5,
-                bbox=backed, linespacing=0.95,
+                place + beside, tick, verbatim(text), ha="left", va="center", fontsize=12,
+                zorder=5, bbox=backed, linespacing=0.95,
             )  # fmt: skip
-        axes.text(place, -0.06, plain(scale.title), ha="center", va="top", fontsize=13)
+        axes.text(place, -0.06, verbatim(scale.title), ha="center", va="top", fontsize=13)
 
 
 def _scale(trials: Trials, key: str) -> Scale:

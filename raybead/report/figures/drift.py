@@ -11,6 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from raybead.config import NodeKind
+from raybead.report.drift_words import (
+    Feature,
+    adjusted_p,
+    compared,
+    drift_in_words,
+    events_in_words,
+    p_of_one_look,
+)
+from raybead.report.feature_words import feature_in_words
 from raybead.report.figures.canvas import (
     BLACK,
     BLUE,
@@ -23,19 +32,11 @@ from raybead.report.figures.canvas import (
     saved,
 )
 from raybead.report.figures.chart import Axis, Chart, Mark, Panel, steps
-from raybead.report.figures.training import IN_WORDS
+from raybead.report.numbers import percent
 
 MOST = 6
 """Features whose distributions are drawn."""
-OBSERVABLES = {
-    "multiplicity": ("constituents of a jet", ""),
-    "jet_pt": ("jet pT", "GeV"),
-    "jet_mass": ("jet mass", "GeV"),
-    "mjj": ("mjj", "GeV"),
-    "score": ("anomaly score", ""),
-}
 SIGNS = {"pT": "$p_T$", "mjj": "$m_{jj}$", "HT": "$H_T$"}
-Feature = Mapping[str, Any]
 
 
 def drift_figures(
@@ -52,8 +53,8 @@ def drift_figures(
         pt_power: that the node features have raised pT to.
         node: what the nodes are.
     """
-    words = partial(_in_words, pt_power=pt_power, node=node)
-    known = [one for one in drift["features"] if one["p"] is not None]
+    words = partial(feature_in_words, pt_power=pt_power, node=node)
+    known = compared(drift)
     if known:
         known.sort(key=lambda one: (one["p"], -one["distance"]))
         yield _summary(name, known, drift, words)
@@ -71,7 +72,7 @@ def _summary(
     axes.barh(place, distance, color=colours, height=0.7)
     reach = max(float(distance.max()), 1e-3)
     for at, one in zip(place, known, strict=True):
-        axes.text(one["distance"] + 0.015 * reach, at, _p_in_words(one, drift), va="center",
+        axes.text(one["distance"] + 0.015 * reach, at, adjusted_p(one, drift), va="center",
                   fontsize=12)  # fmt: skip
     axes.set_xlim(0, 1.45 * reach)
     axes.set_ylim(-0.6, len(known) - 0.4)
@@ -79,11 +80,11 @@ def _summary(
     axes.tick_params(axis="y", which="both", length=0)
     axes.yaxis.set_minor_locator(axes.yaxis.get_major_locator())
     axes.set_xlabel("Largest distance of the distribution functions")
-    handles = [Patch(color=ORANGE, label=f"differs at {drift['level']:.0%}, corrected")]
+    handles = [Patch(color=ORANGE, label=f"differs at {percent(drift['level'])}, corrected")]
     if drift["differ"]:
         figure.legend(handles=handles, loc="outside lower right", fontsize=12, frameon=False)
     texts = [
-        f"{words(one)}: p = {one['p']:.3g}, corrected {one['p_adjusted']:.3g},"
+        f"{words(one)}: {p_of_one_look(one, drift)}, corrected {adjusted_p(one, drift)},"
         f" Wasserstein distance {_wasserstein(one)}"
         for one in known
     ]
@@ -118,11 +119,10 @@ def _summary(
     }
     return saved(
         figure, "drift", "drift",
-        f"{drift['words']} Distances are those of Kolmogorov and Smirnov between the weighted"
-        f" distributions of {drift['events']['background']} background events and"
-        f" {drift['events']['search']} of the search sample. P-values are from"
-        f" {drift['draws']} draws of whole events, so nodes of one event don't count as many, and"
-        " stand corrected for all features that were looked at (Holm).",
+        f"{drift_in_words(drift, words)} Distances are those of Kolmogorov and Smirnov"
+        f" between the weighted distributions of {events_in_words(known, words)}. P-values are"
+        f" from {drift['draws']} draws of whole events, so nodes of one event don't count as many,"
+        " and stand corrected for all features that were looked at (Holm).",
         f"Bars of {len(known)} features' distances; {len(drift['differ'])} of them differ.",
         chart=Chart(panels=[panel], facts=facts),
     )  # fmt: skip
@@ -157,7 +157,7 @@ def _overlays(
         axes.set_ylabel("Share", fontsize=13)
         axes.tick_params(labelsize=11)
         axes.text(
-            0.97, 0.94, _p_in_words(one, drift), transform=axes.transAxes, ha="right", va="top",
+            0.97, 0.94, adjusted_p(one, drift), transform=axes.transAxes, ha="right", va="top",
             fontsize=12, color=BLACK if one["name"] in drift["differ"] else GREY,
         )  # fmt: skip
         marks = [
@@ -181,26 +181,9 @@ def _overlays(
     )  # fmt: skip
 
 
-def _p_in_words(one: Feature, drift: Mapping[str, Any]) -> str:
-    floor = 1 / (1 + drift["draws"])
-    sign = "≤" if one["p"] <= floor * (1 + 1e-9) else "="
-    return f"p {sign} {one['p_adjusted']:.2g}"
-
-
 def _wasserstein(one: Feature) -> str:
     distance = one["wasserstein"]
     return "unknown" if distance is None else f"{distance:.3g} standard deviations of background"
-
-
-def _in_words(one: Feature, *, pt_power: float, node: NodeKind, unit: bool = False) -> str:
-    if one["of"] != "node":
-        words, units = OBSERVABLES.get(one["name"], (one["name"].replace("_", " "), ""))
-        return f"{words} [{units}]" if unit and units else words
-    column = str(one["name"])
-    words = IN_WORDS.get(column, column.replace("_", " "))
-    if pt_power != 1:
-        words = words.replace("pT", f"pT^{pt_power:g}")
-    return f"{words} of a {node}"
 
 
 def _signed(words: str) -> str:

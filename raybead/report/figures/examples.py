@@ -10,7 +10,7 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from raybead.report.figures.canvas import BLACK, GREY, Plot, saved
+from raybead.report.figures.canvas import BLACK, GREY, Plot, inscribe, saved
 from raybead.report.figures.chart import Axis as ChartAxis
 from raybead.report.figures.chart import Chart, Mark, Panel
 from raybead.report.figures.etaphi import circle, nodes_drawn
@@ -61,7 +61,7 @@ def _example(
     figure = Figure(figsize=(9.6, 5.6) if len(drawn) > 1 else (6.4, 6.4), layout="constrained")
     panels = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
     which = _which(row, number)
-    panels[0].set_title(name if len(name) <= 26 else f"{name[:25]}…", loc="left", weight="bold")
+    inscribe(panels[0], name, "")
     panels[-1].set_title(which, loc="right")
     hardest = max((one["pt"] for part in drawn.values() for one in part), default=1.0)
     reach = _reach(drawn.get("input", ()), frame, radius)

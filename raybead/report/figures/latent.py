@@ -30,6 +30,7 @@ from raybead.report.figures.canvas import (
     inscribe,
     legend,
     saved,
+    verbatim,
 )
 from raybead.report.figures.chart import Axis, Chart, Mark, Panel, steps
 from raybead.report.numbers import percent
@@ -118,7 +119,7 @@ def posterior_figures(name: str, table: pa.Table, item: str, *, truth: bool) -> 
             " zero is the prior's: nothing was learned of the item. The outermost bins hold all"
             " that lies beyond." + _told(suffix),
             f"Distributions of the mean and of the standard deviation of the posteriors of"
-            f" {_list(groups)}.",
+            f" {_list(groups, np.ones(len(table), dtype=bool))}.",
             truth=bool(suffix), chart=Chart(panels=panels),
         )  # fmt: skip
 
@@ -139,16 +140,17 @@ def _plane(
     x_B, y_B = (table.column(f"{stem}_{axis}").to_numpy() for axis in (1, 2))
     limits = [_limits(values_B) for values_B in (x_B, y_B)]
     edge_B = [np.clip(v, *ends) for v, ends in zip((x_B, y_B), limits, strict=True)]
-    beyond = int(((edge_B[0] != x_B) | (edge_B[1] != y_B))[np.isfinite(x_B)].sum())
+    real_B = np.isfinite(x_B) & np.isfinite(y_B)
+    beyond = int(((edge_B[0] != x_B) | (edge_B[1] != y_B))[real_B].sum())
     text_B = _texts(table, item)
     marks = []
     for group in groups:
-        of_B = group.of_B & np.isfinite(x_B)
+        of_B = group.of_B & real_B
         axes.scatter(
             edge_B[0][of_B], edge_B[1][of_B], s=group.size,
             facecolors="none" if group.hollow else group.color,
             edgecolors=group.color if group.hollow else "none",
-            linewidths=0.7 if group.hollow else 0.0, alpha=0.75, label=group.name,
+            linewidths=0.7 if group.hollow else 0.0, alpha=0.75, label=verbatim(group.name),
             rasterized=True, zorder=1.5 if group.hollow else 2.0,
         )  # fmt: skip
         columns = {"x": x_B[of_B], "y": y_B[of_B], "text": text_B[of_B]}
@@ -171,12 +173,17 @@ def _plane(
     )
     said = KINDS[kind] if space == "latent" else f"{KINDS[kind]}, before the flow ({space})"
     edges = f" {beyond} far outside lie on the edge." if beyond else ""
+    every, shown = (
+        sum(int((group.of_B & of_B).sum()) for group in groups)
+        for of_B in (np.ones_like(real_B), real_B)
+    )
+    lost = f" {every - shown} more have no finite latent." if shown < every else ""
     stem = stem.replace("_", "-")
     return saved(
         figure, f"latent-{stem}{suffix}", "latent",
-        f"{sum(int(group.of_B.sum()) for group in groups)} {item}s drawn at random in"
-        f" {said}.{_coloured(suffix)}{edges}{_told(suffix)}",
-        f"Scatter of {item}s in {said}: {_list(groups)}.",
+        f"{shown} {item}s drawn at random in {said}.{lost}{_coloured(suffix)}{edges}"
+        f"{_told(suffix)}",
+        f"Scatter of {item}s in {said}: {_list(groups, real_B)}.",
         truth=truth, chart=Chart(panels=[panel], facts={"explained": explained}),
     )  # fmt: skip
 
@@ -193,7 +200,8 @@ def _line(
     truth = suffix == "-truth"
     figure, axes = canvas(name, "the whole latent", truth=truth)
     label = "Latent" if space == "latent" else f"Latent, {space}"
-    marks = _histograms(axes, table.column(column).to_numpy(), _weights(table), groups)
+    values_B = table.column(column).to_numpy()
+    marks = _histograms(axes, values_B, _weights(table), groups)
     axes.set(xlabel=label, ylabel="Normalised to unit area")
     legend(axes, rows=-(-len(groups) // 2), columns=2)
     stem = column.removesuffix("_1").replace("_", "-")
@@ -201,7 +209,8 @@ def _line(
         figure, f"latent-{stem}{suffix}", "latent",
         f"The one dimension of the latent of {item}s drawn at random, normalised."
         f"{_coloured(suffix)} The outermost bins hold all that lies beyond.{_told(suffix)}",
-        f"Distribution of the latent's one dimension: {_list(groups)}.",
+        f"Distribution of the latent's one dimension:"
+        f" {_list(groups, np.isfinite(values_B))}.",
         truth=truth,
         chart=Chart(panels=[Panel(x=Axis(label=label), y=Axis(label="Normalised to unit area"),
                                   marks=marks)]),
@@ -223,7 +232,7 @@ def _histograms(
         heights = density(values_B[of_B], weight_B[of_B], edges)
         if number == 0:
             axes.stairs(heights, edges, fill=True, color=group.color, alpha=0.3)
-        axes.stairs(heights, edges, color=group.color, label=group.name, lw=1.6)
+        axes.stairs(heights, edges, color=group.color, label=verbatim(group.name), lw=1.6)
         marks.append(steps(group.name, edges, heights, group.color, filled=number == 0))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
@@ -266,11 +275,17 @@ def _by_score(table: pa.Table) -> list[tuple[str, list[Group], str]]:
 
 def _by_truth(table: pa.Table) -> list[Group]:
     search_B = np.array(table.column("sample").to_pylist(), object) == "search"
-    signal_B = table.column("truth").fill_null(0).to_numpy() > 0
-    return [
-        Group("Background of the search sample", search_B & ~signal_B, GREY),
+    truth = table.column("truth")
+    known_B = truth.is_valid().to_numpy()
+    signal_B = truth.fill_null(0).to_numpy() > 0
+    groups = [
+        Group("Background of the search sample", search_B & known_B & ~signal_B, GREY),
         Group("Signal", search_B & signal_B, RED, 14.0),
     ]
+    unknown_B = search_B & ~known_B
+    if unknown_B.any():
+        groups.append(Group("Of unknown truth", unknown_B, BLUE, 11.0, hollow=True))
+    return groups
 
 
 def _limits(values_B: NDArray) -> tuple[float, float]:
@@ -320,5 +335,6 @@ def _told(suffix: str) -> str:
     return " Items of the search sample by truth, which took no part in making the figure's axes."
 
 
-def _list(groups: Sequence[Group]) -> str:
-    return ", ".join(f"{group.name} ({int(group.of_B.sum())})" for group in groups)
+def _list(groups: Sequence[Group], shown_B: NDArray[np.bool_]) -> str:
+    """Groups with how many of each are shown."""
+    return ", ".join(f"{group.name} ({int((group.of_B & shown_B).sum())})" for group in groups)

@@ -21,6 +21,7 @@ from raybead.report.figures.canvas import (
     RED,
     VIOLET,
     legend,
+    verbatim,
 )
 from raybead.report.figures.chart import Mark
 from raybead.report.words import observable_sign
@@ -90,7 +91,7 @@ class Overlay:
 
 def in_legend(name: str) -> str:
     """A run's name, cut where there is no room, its signs as they are."""
-    return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…").replace("$", r"\$")
+    return verbatim(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
 
 
 def part(run: Run, name: Part) -> str | None:

@@ -25,6 +25,7 @@ from raybead.report.figures.canvas import (
     inscribe,
     legend,
     saved,
+    verbatim,
 )
 from raybead.report.figures.chart import Axis, Chart, Mark, Panel
 from raybead.report.profile_numbers import MIB, a_step, milli, shares, top
@@ -296,7 +297,7 @@ def _bars(
     figure = Figure(figsize=(8.0, max(3.2, 1.6 + room * n)), layout="constrained")
     axes = figure.add_subplot()
     inscribe(axes, name, note)
-    axes.set_yticks(range(n), labels, fontsize=fontsize)
+    axes.set_yticks(range(n), [verbatim(label) for label in labels], fontsize=fontsize)
     axes.set_ylim(n - 0.4, -0.6)
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()

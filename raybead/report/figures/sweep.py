@@ -25,6 +25,7 @@ from raybead.report.figures.canvas import (
     inscribe,
     legend,
     saved,
+    verbatim,
 )
 from raybead.report.figures.coordinates import coordinates_figure
 from raybead.report.figures.trials import (
@@ -34,7 +35,6 @@ from raybead.report.figures.trials import (
     fence,
     group_legend,
     groups,
-    plain,
     points,
 )
 from raybead.report.tried import cut, quantities
@@ -127,7 +127,7 @@ def _importance_figure(trials: Trials, importance: Mapping[str, Any]) -> Plot:
     axes.barh(place, mean, color=BLUE, alpha=0.55, height=0.62)
     axes.errorbar(mean, place, xerr=spread, fmt="none", ecolor=BLACK, lw=1.4, capsize=3)
     axes.axvline(0, color=BLACK, lw=1.0)
-    axes.set_yticks(place, [plain(cut(key, 30)) for key in keys], fontsize=14)
+    axes.set_yticks(place, [verbatim(cut(key, 30)) for key in keys], fontsize=14)
     axes.set_ylim(len(keys) - 0.4, -0.6)
     axes.tick_params(axis="y", which="both", length=0)
     axes.minorticks_off()

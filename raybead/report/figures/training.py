@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from raybead.config import NodeKind
+from raybead.report.feature_words import IN_WORDS
 from raybead.report.figures.canvas import (
     BLACK,
     BLUE,
@@ -46,11 +47,6 @@ LABELS = {
     "n_jets": "Jets",
     "ht": r"$H_T$ [GeV]",
 }
-IN_WORDS = {
-    "pt_deta": "pT Δη", "pt_dphi": "pT Δφ", "pt": "pT", "e": "E", "eta": "η", "phi": "φ",
-    "btag": "b-tag", "n": "the number of constituents", "met": "missing pT",
-    "met_phi": "φ of the missing pT", "n_jets": "the number of jets", "ht": "HT",
-}  # fmt: skip
 
 
 def loss_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Plot:

@@ -25,6 +25,7 @@ from raybead.report.figures.canvas import (
     RED,
     VIOLET,
     legend,
+    verbatim,
 )
 from raybead.report.tried import cut, in_short, labels, swept, values_of
 
@@ -157,11 +158,6 @@ def fence(values: np.ndarray) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def plain(text: str) -> str:
-    """Text of a job for a figure, where a dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
-
-
 def points(
     axes: Axes,
     trials: Trials,
@@ -198,7 +194,7 @@ def group_legend(
     dot = {"ls": "", "marker": "o", "ms": 8}
     handles = [] if told is None else [
         Line2D([], [], ls="", ms=8, color=told.color(group), marker=told.marker(group),
-               label=plain(name))
+               label=verbatim(name))
         for group, name in enumerate(told.names)
     ]  # fmt: skip
     if not trials.done.all():
