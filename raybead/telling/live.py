@@ -122,6 +122,10 @@ class Live:
             at |= {"done": pace.done, "total": pace.total, "remark": str(remark)}
             at |= {**pace.as_dict(), "seconds": round(pace.seconds, 1), "at": _now()}
             if isinstance(remark, Remark):
+                if remark.before is not None and stage in self._epochs:
+                    # Those that came after were lost with their workers, and are run again.
+                    known = self._epochs[stage].items()
+                    self._epochs[stage] = {n: one for n, one in known if n < remark.before}
                 if remark.epochs:
                     ran = self._epochs.setdefault(stage, {})
                     ran |= {int(one["epoch"]): one for one in remark.epochs}

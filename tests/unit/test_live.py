@@ -112,6 +112,16 @@ def test_losses_of_an_earlier_try_stay_if_it_is_the_same_training(run):
     assert read_progress(run)["epochs"]["model"]["epoch"] == [0]
 
 
+def test_epochs_that_were_lost_with_their_workers_are_not_told(run):
+    console = Console(quiet=True)
+    with told_live(live_in(run, console), console), console.stage("train", "model") as tick:
+        for n in range(4):
+            tick(n + 1, 10, Remark("epochs", epochs=[epoch(n)]))
+        tick(2, 10, Remark("epochs", before=2, epochs=[epoch(0), epoch(1)]))
+    assert read_progress(run)["epochs"]["model"]["epoch"] == [0, 1]
+    assert read_progress(run)["epochs"]["model"]["last"]["epoch"] == 1
+
+
 def test_numbers_that_are_none_and_many_notes(run):
     console = Console(quiet=True)
     with told_live(live_in(run, console), console):
