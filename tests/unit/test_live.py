@@ -122,6 +122,19 @@ def test_epochs_that_were_lost_with_their_workers_are_not_told(run):
     assert read_progress(run)["epochs"]["model"]["last"]["epoch"] == 1
 
 
+@pytest.mark.parametrize("rates", [5, "0.1", None])
+def test_a_run_begins_anew_where_the_learning_rates_are_no_list(world, rates):
+    column = {"epoch": [0], "train": [1.0], "validation": [1.0], "best": [True]}
+    told = column | {"key": "k1", "learning_rate": rates, "last": {}}
+    world.write(epochs={"model": told})
+    with pytest.raises(StorageError, match=r"progress file.*: epochs\.model\.learning_rate"):
+        read_progress(world.run)
+    console = Console(quiet=True)
+    with told_live(live_in(world.run, console), console):
+        pass
+    assert read_progress(world.run)["epochs"] == {}
+
+
 def test_numbers_that_are_none_and_many_notes(run):
     console = Console(quiet=True)
     with told_live(live_in(run, console), console):
