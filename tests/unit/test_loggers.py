@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from raybead.config import parse_job
 from raybead.console import Console
-from raybead.errors import JobError
+from raybead.errors import JobError, StorageError
 from raybead.pace import Remark
 from raybead.stages import Stages
 from raybead.storage import MANIFEST, Folder
@@ -154,6 +154,33 @@ def test_a_store_takes_whole_files(job_text):
         (event.step, value.tag) for event in read_events(folder) for value in event.summary.value
     ]
     assert [step for step, tag in tags if tag == "loss/train"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_a_store_did_not_take_is_there_once_when_it_does(job_text, monkeypatch):
+    from raybead.telling.loggers import tensorboard
+
+    monkeypatch.setattr(tensorboard, "UPLOAD_EVERY", 0.0)
+    about, write = about_of(job_text, "output=memory://refusing"), Folder.write
+    away = [False, True, False, True, True]  # of writings, the last first; then never
+
+    def refusing(folder, name, content):
+        if away and away.pop():
+            raise StorageError("away")
+        write(folder, name, content)
+
+    monkeypatch.setattr(Folder, "write", refusing)
+    logger = tensorboard.TensorBoard(about)
+    for n, tries in enumerate((2, 1, 0)):
+        for _ in range(tries):
+            with pytest.raises(StorageError, match="away"):
+                logger.epochs("model", [epoch(n)])
+        logger.epochs("model", [epoch(n)])
+    logger.close("done")
+    assert not away
+    folder = about.run / "tensorboard" / "model-a1b2c3d4"
+    events = [*tensorboard.read_events(folder)]
+    assert [event.file_version for event in events] == ["brain.Event:2", "", "", ""]
+    assert [event.step for event in events[1:]] == [1, 2, 3]
 
 
 def test_mlflow_reads_what_was_written(job_text, store):
