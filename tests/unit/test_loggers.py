@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import threading
+import time
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -238,30 +239,49 @@ class Failing:
 
     name, faults = "failing", (OSError,)
 
-    def __init__(self, failures):
+    def __init__(self, failures, error=ConnectionError):
         self.failures, self.told, self.tried = failures, [], threading.Event()
+        self.error = error
 
     def tell(self, what):
         if self.failures:
             self.failures -= 1
             self.tried.set()
-            raise ConnectionError("away\nand more of it")
+            raise self.error("away\nand more of it")
         self.told.append(what)
 
 
-def test_what_could_not_be_told_is_told_later_and_in_order():
-    logger, said = Failing(2), []
+@pytest.mark.parametrize(
+    ("error", "told"), [(ConnectionError, "away"), (TypeError, "TypeError: away")]
+)
+def test_what_could_not_be_told_is_told_later_and_in_order(error, told):
+    logger, said = Failing(2, error), []
     sender = Sender(logger, said.append, again=0.01)
     for n in range(5):
         sender.tell(lambda n=n: logger.tell(n))
     assert logger.tried.wait(30)
+    deadline = time.monotonic() + 30
     while not logger.told:
-        pass
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     sender.close()
     assert logger.told == [0, 1, 2, 3, 4]
     assert said == [
-        "note: failing can't be told, and the run goes on: away", "note: failing is told again",
+        f"note: failing can't be told, and the run goes on: {told}", "note: failing is told again",
     ]  # fmt: skip
+
+
+def test_a_result_that_cannot_be_told_ends_no_run(job_text, capsys):
+    about, console = about_of(job_text), Console()
+    finish(about.run)
+    (about.run / "hunt").write("result.json", b'{"conclusion": {}')
+    with logged(loggers_of(about), about, console, found=True):
+        pass
+    said = capsys.readouterr().out.splitlines()
+    assert sum("tensorboard can't be told, and the run goes on" in one for one in said) == 1
+    assert "tensorboard: wasn't told everything" in said[-1]
+    assert "result.json" in said[-1]
+    assert len(said) == 2
 
 
 def test_what_is_asked_for_and_not_installed_is_one_line(job_text, monkeypatch):

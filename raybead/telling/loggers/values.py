@@ -31,7 +31,7 @@ class Logger(Protocol):
 
     name: str
     faults: tuple[type[Exception], ...]
-    """What its calls may raise where it can't be reached"""
+    """What its calls may raise where it can't be reached; all else is told with its class"""
 
     def parameters(self, parameters: Mapping[str, str]) -> None:
         """The resolved job, by key."""
