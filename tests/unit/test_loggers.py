@@ -32,7 +32,13 @@ source = "lhco"
 path = "{search}"
 """
 RESULT = {
-    "conclusion": {"p": 0.01, "significance": 2.3, "bonferroni": 0.02, "looks": 2},
+    "conclusion": {
+        "p": 0.01,
+        "significance": 2.3,
+        "bonferroni": 0.02,
+        "looks": 2,
+        "resolved": True,
+    },
     "cuts": [
         {
             "key": "0.9",
@@ -325,6 +331,8 @@ def test_what_is_told():
     told = results_of(RESULT)
     assert told["hunt/cut 0.9/local_significance"] == 3.1
     assert told["evaluation/score/auc"] == 0.9
+    bound = {**RESULT, "conclusion": {**RESULT["conclusion"], "resolved": False}}
+    assert (told["hunt/resolved"], results_of(bound)["hunt/resolved"]) == (1.0, 0.0)
     assert "evaluation/score/average_precision" not in told
     assert results_of({**RESULT, "evaluation": None}).keys() == {
         name for name in told if not name.startswith("evaluation/")

@@ -77,7 +77,8 @@ def results_of(result: Mapping[str, Any]) -> dict[str, float]:
     conclusion = result["conclusion"]
     found: dict[str, Any] = {
         f"hunt/{name}": conclusion.get(name)
-        for name in ("p", "significance", "bonferroni", "looks")
+        # Unresolved, p is what the toys bound it by.
+        for name in ("p", "significance", "bonferroni", "looks", "resolved")
     }
     for cut in result["cuts"]:
         at = f"hunt/cut {cut['key']}"
