@@ -313,9 +313,29 @@ def test_where_mlflow_keeps_runs(job_text, monkeypatch):
         refuse_missing(job)
     with pytest.raises(JobError, match="plain folders"):
         parse_job(job_text, ['loggers.mlflow={uri="file:///tmp/x"}'])
-    with pytest.raises(JobError, match="password in its address") as told:
-        parse_job(job_text, ['loggers.mlflow={uri="https://me:hunter2@host"}'])
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://me:hunter2@host", "https://me:hun::hunter2@host", "https://hunter2@host",
+     "postgresql+psycopg2://me:hunter2@host:5432/ml", "mysql://me:hunter2/hunter2@host/ml"],
+)  # fmt: skip
+def test_a_password_of_mlflow_stays_out_of_the_job(job_text, uri):
+    with pytest.raises(JobError, match=r"password in its.*MLFLOW_TRACKING_PASSWORD") as told:
+        parse_job(job_text, [f'loggers.mlflow={{uri="{uri}"}}'])
     assert "hunter2" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://host:5000/a@b", "sqlite:////data/a:b@c/ml.db", "postgresql://me@host:5432/ml",
+     "databricks://profile:scope"],
+)  # fmt: skip
+def test_an_address_without_one_is_taken(job_text, uri):
+    asked = parse_job(job_text, [f'loggers.mlflow={{uri="{uri}"}}']).loggers.mlflow
+    assert asked is not None
+    assert asked.uri == uri
 
 
 def test_loggers_decide_nothing(job_text):
