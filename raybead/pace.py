@@ -52,8 +52,8 @@ class Pace:
     """Rate and time left of one stage, from what it tells of itself.
 
     A rate is what was done since the first that was heard of it, over the time since then. What
-    was done before counts for nothing. Work that begins to count anew, or something else, is
-    measured anew.
+    was done before counts for nothing. Work that begins to count anew, or something else, or of
+    which all was done before, is measured anew.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -76,7 +76,8 @@ class Pace:
         """
         told = remark if isinstance(remark, Remark) else Remark(remark)
         unit, self._at = unit_of(remark), self._clock()
-        if unit != self.unit or done < self.done:
+        # Workers that are replaced may begin just where those before them had come to.
+        if unit != self.unit or done < self.done or told.before == done:
             self._since, self._before, self._counts = self._at, done, {}
             self._counts_before = dict(told.counts)
         if told.before is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal
@@ -222,14 +221,17 @@ def _prepare(
 ) -> Mapping[str, Any]:
     from raybead.distributed.prepare import prepare  # after the session has set Ray up
 
-    with ThreadPoolExecutor(1) as aside:  # files are read for their digests meanwhile
-        inputs = aside.submit(sample_of(job, role).inputs)
+    with sample_of(job, role).inputs_meanwhile() as inputs:
         prepared = prepare(
             pieces, job.jets, job.prepare, stage.beside, tick, job.resources.prepare
         )
+        known = inputs()
     for fault in prepared.faults:
         console.say(f"prepare {role}: left out: {fault}")
-    return {**prepared.as_dict(), "bytes": stage.beside.size(), "inputs": inputs.result()}
+    for one in known:
+        if "unread" in one:
+            console.say(f"note: {one['path']}: its digest isn't known: {one['unread']}")
+    return {**prepared.as_dict(), "bytes": stage.beside.size(), "inputs": known}
 
 
 def _train(

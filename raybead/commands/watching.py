@@ -189,7 +189,7 @@ def _losses(stage: str, epochs: Mapping[str, Any]) -> Iterator[RenderableType]:
     if not ran:
         return
     best = max((n for n, is_best in zip(ran, epochs["best"], strict=True) if is_best), default=0)
-    yield Text(f"losses of {stage}, {len(ran)} epochs, best {best + 1}", style="dim")
+    yield Text(f"losses of {stage}, {ran[-1] + 1} epochs, best {best + 1}", style="dim")
     for name in ("train", "validation"):
         values = epochs.get(name, [])
         newest = "?" if not values or values[-1] is None else f"{values[-1]:.4g}"

@@ -13,8 +13,8 @@ TRACKING = ("http://", "https://", "sqlite://", "postgresql", "mysql", "mssql", 
 
 
 class Mlflow(Section):
-    """A tracking server or database of MLflow. Tokens come from MLflow's own environment
-    variables, such as ``MLFLOW_TRACKING_TOKEN``; a job file may hold none."""
+    """A tracking server or database of MLflow. Tokens and passwords come from MLflow's own
+    environment variables, such as ``MLFLOW_TRACKING_TOKEN``; a job file may hold none."""
 
     uri: str | None = None
     """``http://HOST:5000``, ``sqlite:///FILE``, ...; ``MLFLOW_TRACKING_URI``, if not given."""

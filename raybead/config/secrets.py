@@ -15,6 +15,15 @@ SECRET_WORDS = {
 SECRET_PARTS = ("accesskey", "apikey", "credential", "secret", "signature", "token")
 """Names of an address's parameters, word by word or anywhere in them, that let in whoever reads
 them: signed addresses of stores have ``X-Amz-Signature``, ``GoogleAccessId``, ``sig``."""
+PASSWORD = re.compile(
+    r"://[^/?#@]*:[^/?#@]*@"  # also one with :: in it, that looks like a chain of addresses
+    r"|\b(postgresql|mysql|mssql)[\w+]*://[^:/@]*:[^@]*@"  # SQLAlchemy's may hold slashes
+)
+ENVIRONMENT = {
+    "loggers.mlflow.uri": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD in the"
+    " environment, or for a database MLFLOW_TRACKING_URI, and leave it out here"
+}
+"""Where a key's credentials go instead, where it is known."""
 
 
 def refuse_secrets(raw: Any, *, origin: str) -> None:
@@ -30,9 +39,12 @@ def refuse_secrets(raw: Any, *, origin: str) -> None:
     for key, text in _texts(raw, ""):
         why = _secret_in(text)
         if why is not None:
+            instead = ENVIRONMENT.get(
+                key, "give credentials to the process, by its environment or its node's role"
+            )
             raise JobError(
                 f"{origin}: {key} has {why}; a job file is copied into its run, where all can"
-                " read it: give credentials to the process, by its environment or its node's role"
+                f" read it: {instead}"
             )
 
 
@@ -58,7 +70,7 @@ def _secret_in(text: str) -> str | None:
             words = set(re.split(r"[-_.]", name.lower()))
             if words & SECRET_WORDS or any(part in name.lower() for part in SECRET_PARTS):
                 return f"a credential in its address, {name}"
-    return None
+    return "a password in its address" if PASSWORD.search(text) else None
 
 
 def _texts(raw: Any, key: str) -> Iterator[tuple[str, str]]:

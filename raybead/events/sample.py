@@ -5,9 +5,12 @@ Files of folders and patterns are found here, and events get their position in t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -111,7 +114,7 @@ class EventSample:
             if any(before[1] > after[0] for before, after in pairwise(sorted(ranges)))
         ]
         for paths in sizes.values():
-            first: dict[str, str] = {}
+            first: dict[str | None, str] = {}
             for path in paths if len(paths) > 1 else ():
                 digest = _digest(path)
                 if digest in first:
@@ -119,28 +122,52 @@ class EventSample:
                 first.setdefault(digest, path)
         return notes
 
-    def inputs(self) -> list[dict[str, object]]:
+    def inputs(self, stopped: Callable[[], bool] = lambda: False) -> list[dict[str, object]]:
         """Every file that is read: its path, bytes and SHA-256.
 
-        The digest is None of files that are together too large to be read for it alone.
+        The digest is None of files that are together too large to be read for it alone, and of
+        those that can't be read, with the reason as ``unread``: nothing but this record needs it.
 
-        Raises:
-            InputError: a file is gone.
+        Args:
+            stopped: whether nobody waits for it any more; digests that are missing then are None.
         """
-        sizes: dict[str, int] = {}
+        sizes: dict[str, int | None] = {}
+        unread: dict[str, str] = {}
         for source in self.sources:
             if not isinstance(source, FileSource):
                 continue
             labels = source.labels if isinstance(source, LhcoSource) else None
             for path in map(absolute, (*source.paths, *([] if labels is None else [labels]))):
                 if path not in sizes:
-                    with open_input(path) as stream:
+                    sizes[path] = None
+                    with _noted(path, unread), open_input(path) as stream:
                         sizes[path] = stream.seek(0, 2)
-        few = sum(sizes.values()) <= DIGESTED_AT_MOST
-        return [
-            {"path": path, "bytes": size, "sha256": _digest(path, "sha256") if few else None}
-            for path, size in sizes.items()
-        ]
+        few = sum(size or 0 for size in sizes.values()) <= DIGESTED_AT_MOST
+        found: list[dict[str, object]] = []
+        for path, size in sizes.items():
+            digest = None
+            if few and path not in unread:
+                with _noted(path, unread):
+                    digest = _digest(path, "sha256", stopped)
+            why = {"unread": unread[path]} if path in unread else {}
+            found.append({"path": path, "bytes": size, "sha256": digest, **why})
+        return found
+
+    @contextlib.contextmanager
+    def inputs_meanwhile(self) -> Iterator[Callable[[], list[dict[str, object]]]]:
+        """Files are read for :meth:`inputs` while the block works, which may wait for them.
+
+        Where the block fails, nothing waits for them.
+        """
+        over = threading.Event()
+        aside = ThreadPoolExecutor(1, "digests")
+        try:
+            yield aside.submit(self.inputs, over.is_set).result
+        except BaseException:
+            over.set()  # a process that ends waits for its threads, too
+            aside.shutdown(wait=False, cancel_futures=True)
+            raise
+        aside.shutdown()
 
 
 def _grouped(pieces: list[Piece], step: int) -> Iterator[tuple[Piece, ...]]:
@@ -202,9 +229,22 @@ def _rows_of(source: FileSource) -> tuple[float, float]:
     return 0, math.inf
 
 
-def _digest(path: str, kind: str = "blake2b") -> str:
+@contextlib.contextmanager
+def _noted(path: str, unread: dict[str, str]) -> Iterator[None]:
+    """A file that can't be read is noted, in one line."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  whatever a store's reader trips over
+        unread[path] = (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _digest(
+    path: str, kind: str = "blake2b", stopped: Callable[[], bool] = lambda: False
+) -> str | None:
     content = hashlib.new(kind)
     with open_input(path) as stream:
         while part := stream.read(1 << 22):
+            if stopped():
+                return None
             content.update(part)
     return content.hexdigest()

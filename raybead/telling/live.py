@@ -27,6 +27,10 @@ EVERY, EVERY_IN_STORE = 2.0, 15.0
 """Seconds between writings, to a disk and to an object store."""
 AT_MOST = 0.05
 """Share of the time that writing may take; where it takes longer, it is done less often."""
+SELDOM = 60.0
+"""Seconds between writings at most, however long they take: who watches waits for each."""
+EPOCHS = 500
+"""Epochs of a training in the file at most, about; of more, every second, fourth, ... is told."""
 NOTES = 200
 """Newest notes that are kept."""
 LAST_WORD = 30.0
@@ -45,7 +49,7 @@ class Live:
         planned: its stages, in order.
         keys: of the stages that train; losses of earlier tries at the same are kept.
         say: told once, if the file can't be written.
-        every: seconds between writings; by the kind of storage if not given.
+        every: seconds between writings at least; by the kind of storage if not given.
     """
 
     def __init__(
@@ -118,6 +122,10 @@ class Live:
             at |= {"done": pace.done, "total": pace.total, "remark": str(remark)}
             at |= {**pace.as_dict(), "seconds": round(pace.seconds, 1), "at": _now()}
             if isinstance(remark, Remark):
+                if remark.before is not None and stage in self._epochs:
+                    # Those that came after were lost with their workers, and are run again.
+                    known = self._epochs[stage].items()
+                    self._epochs[stage] = {n: one for n, one in known if n < remark.before}
                 if remark.epochs:
                     ran = self._epochs.setdefault(stage, {})
                     ran |= {int(one["epoch"]): one for one in remark.epochs}
@@ -131,18 +139,24 @@ class Live:
 
     def content(self) -> bytes:
         """The file, as it would be written now."""
-        with self._lock:
-            epochs = {
-                stage: {
-                    "key": self._keys.get(stage),
-                    **{name: [ran[n].get(name) for n in sorted(ran)] for name in COLUMNS},
-                    "last": ran[max(ran)],
-                }
-                for stage, ran in self._epochs.items()
-                if ran
+        with self._lock:  # only to copy what changes: ticks of the run wait for it
+            told = {
+                **self._told,
+                "stages": [dict(stage) for stage in self._told["stages"]],
+                "facts": dict(self._told["facts"]),
+                "notes": list(self._told["notes"]),
+                "alive": _now(),
             }
-            told = {**self._told, "epochs": epochs, "alive": _now()}
-            return json.dumps(_finite(told), allow_nan=False, default=str).encode()
+            every_ran = {stage: dict(ran) for stage, ran in self._epochs.items() if ran}
+        told["epochs"] = {
+            stage: {
+                "key": self._keys.get(stage),
+                **{name: [ran[n].get(name) for n in _shown(ran)] for name in COLUMNS},
+                "last": ran[max(ran)],
+            }
+            for stage, ran in every_ran.items()
+        }
+        return json.dumps(_finite(told), allow_nan=False, default=str).encode()
 
     def _of(self, stage: str, title: str) -> dict[str, Any]:
         for known in self._told["stages"]:
@@ -155,14 +169,18 @@ class Live:
         over = False
         while not over:
             over = self._over.is_set()  # before: what is written then is the last word
-            began = time.monotonic()
+            began, every = time.monotonic(), self._told["every"]
             try:
                 self._run.write(PROGRESS, self.content())
             except (RaybeadError, OSError) as error:
                 self._tell_once(str(error))
             if not over:
+                # As long as the file says, by which who watches tells a run that is dead; what
+                # the writing took is said by the next.
                 took = time.monotonic() - began
-                self._over.wait(max(self._every, took / AT_MOST))
+                with self._lock:
+                    self._told["every"] = max(self._every, min(took / AT_MOST, SELDOM))
+                self._over.wait(every)
 
     def _tell_once(self, why: str) -> None:
         if not self._refused:
@@ -184,6 +202,16 @@ def told_live(live: Live, console: Console) -> Iterator[None]:
         live.end("done")
     finally:
         console.listeners.remove(live)
+
+
+def _shown(ran: Ran) -> list[int]:
+    """Epochs that the file tells of: all or, of many, some evenly, the best and the newest."""
+    step = 1
+    while len(ran) > EPOCHS * step:
+        step *= 2
+    best = [n for n, one in ran.items() if one.get("best")]
+    kept = {n for n in ran if n % step == 0} | {max(ran)} | ({max(best)} if best else set())
+    return sorted(kept)
 
 
 def _state_after(error: BaseException | None) -> str:

@@ -39,6 +39,7 @@ class _Epochs(BaseModel):
     epoch: list[NonNegativeInt]
     train: list[float | None]
     validation: list[float | None]
+    learning_rate: list[float | None]
     best: list[bool | None]
     last: dict[str, Any]
 

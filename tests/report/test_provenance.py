@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import threading
+import time
 
-from raybead.config import parse_job
+import pytest
+
+from raybead.config import ParquetSource, parse_job
+from raybead.errors import InputError
 from raybead.events import EventSample
 from raybead.events import sample as samples
 from raybead.report.provenance import Provenance
@@ -40,6 +46,69 @@ def test_files_are_told_with_their_digests(lhco_files, tmp_path, monkeypatch):
     assert (told.sample, told.path, told.size, told.sha256) == ("background", *wanted.values())
     monkeypatch.setattr(samples, "DIGESTED_AT_MOST", len(content) - 1)
     assert sample.inputs() == [{**wanted, "sha256": None}]
+
+
+def sample_in(tmp_path, **contents):
+    for name, content in contents.items():
+        (tmp_path / f"{name}.parquet").write_bytes(content)
+    files = [ParquetSource(source="parquet", path=str(tmp_path / f"{name}.parquet"))
+             for name in contents]  # fmt: skip
+    return EventSample(tuple(files))
+
+
+def test_a_file_that_cannot_be_read_has_no_digest_and_a_reason(tmp_path, monkeypatch):
+    sample = sample_in(tmp_path, gone=b"g", torn=b"t", whole=b"w")
+    (tmp_path / "gone.parquet").unlink()
+    opened = samples.open_input
+
+    class Torn(io.BytesIO):
+        def read(self, _=-1):
+            raise OSError(5, "Input/output error")
+
+    def open_torn(path):
+        return Torn(b"t") if "torn" in path else opened(path)
+
+    monkeypatch.setattr(samples, "open_input", open_torn)
+    with sample.inputs_meanwhile() as inputs:
+        gone, torn, whole = inputs()
+    assert (gone["bytes"], gone["sha256"]) == (None, None)
+    assert "no such file" in gone["unread"]
+    assert (torn["bytes"], torn["sha256"]) == (1, None)
+    assert "Input/output error" in torn["unread"]
+    assert whole == {"path": str(tmp_path / "whole.parquet"), "bytes": 1,
+                     "sha256": hashlib.sha256(b"w").hexdigest()}  # fmt: skip
+    run = Folder.at(str(tmp_path / "run"))
+    depends = {"data": [{"path": gone["path"], "fingerprint": "0a1b"}]}
+    stage(run, {"inputs": [gone, torn, whole]}, depends)
+    (told,) = Provenance.read(run, ("events/background",)).inputs
+    assert (told.size, told.sha256, told.fingerprint) == (None, None, "0a1b")
+
+
+def test_a_stage_that_fails_waits_for_no_digest(tmp_path, monkeypatch):
+    sample, slow, go_on = sample_in(tmp_path, a=b"a"), [], threading.Event()
+
+    class Endless(io.BytesIO):
+        def read(self, _=-1):
+            slow.append(threading.current_thread())
+            assert go_on.wait(10)  # of a store that hangs
+            return b"a"
+
+    monkeypatch.setattr(samples, "open_input", lambda _: Endless(b"a"))
+    started = time.monotonic()
+
+    def fail():
+        with sample.inputs_meanwhile():
+            while not slow:
+                time.sleep(0.01)
+            raise InputError("row 7")
+
+    with pytest.raises(InputError, match="row 7"):
+        fail()
+    assert time.monotonic() - started < 5
+    go_on.set()
+    slow[0].join(5)
+    assert not slow[0].is_alive()  # nor does it read on to the end
+    assert len(slow) == 1
 
 
 def test_runs_that_kept_no_digests_tell_fingerprints(tmp_path):

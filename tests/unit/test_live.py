@@ -4,6 +4,7 @@ import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from rich.console import Console as RichConsole
@@ -14,7 +15,8 @@ from raybead.console import Console
 from raybead.errors import InputError, JobError, RunError, StorageError
 from raybead.pace import Remark
 from raybead.storage import Folder
-from raybead.telling.live import NOTES, Live, told_live
+from raybead.telling import live as telling_live
+from raybead.telling.live import AT_MOST, EPOCHS, NOTES, Live, told_live
 from raybead.telling.progress import PROGRESS, read_progress
 
 PLANNED = [("events/background", "prepare background", "current"), ("model", "train", "waiting"),
@@ -110,6 +112,29 @@ def test_losses_of_an_earlier_try_stay_if_it_is_the_same_training(run):
     assert read_progress(run)["epochs"]["model"]["epoch"] == [0]
 
 
+def test_epochs_that_were_lost_with_their_workers_are_not_told(run):
+    console = Console(quiet=True)
+    with told_live(live_in(run, console), console), console.stage("train", "model") as tick:
+        for n in range(4):
+            tick(n + 1, 10, Remark("epochs", epochs=[epoch(n)]))
+        tick(2, 10, Remark("epochs", before=2, epochs=[epoch(0), epoch(1)]))
+    assert read_progress(run)["epochs"]["model"]["epoch"] == [0, 1]
+    assert read_progress(run)["epochs"]["model"]["last"]["epoch"] == 1
+
+
+@pytest.mark.parametrize("rates", [5, "0.1", None])
+def test_a_run_begins_anew_where_the_learning_rates_are_no_list(world, rates):
+    column = {"epoch": [0], "train": [1.0], "validation": [1.0], "best": [True]}
+    told = column | {"key": "k1", "learning_rate": rates, "last": {}}
+    world.write(epochs={"model": told})
+    with pytest.raises(StorageError, match=r"progress file.*: epochs\.model\.learning_rate"):
+        read_progress(world.run)
+    console = Console(quiet=True)
+    with told_live(live_in(world.run, console), console):
+        pass
+    assert read_progress(world.run)["epochs"] == {}
+
+
 def test_numbers_that_are_none_and_many_notes(run):
     console = Console(quiet=True)
     with told_live(live_in(run, console), console):
@@ -132,6 +157,60 @@ def test_a_store_that_refuses_is_told_once_and_stops_nothing(tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.count("raybead watch can't see this run") == 1
     assert "train: 3/10" in said or "train ..." in said
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """A disk that takes a while to write; gives when each writing began, and what it wrote."""
+    took, written, write = 0.05, [], Folder.write
+
+    def slowly(folder, name, content):
+        written.append((time.monotonic(), json.loads(content)))
+        time.sleep(took)
+        write(folder, name, content)
+
+    monkeypatch.setattr(Folder, "write", slowly)
+    return took, written
+
+
+def written_times(run, written, times):
+    console = Console(quiet=True)
+    with told_live(live_in(run, console), console):
+        deadline = time.monotonic() + 30
+        while len(written) < times:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_the_file_says_how_long_until_the_next_sign_of_life(run, slow_disk):
+    took, written = slow_disk
+    written_times(run, written, 4)
+    assert written[1][1]["every"] >= took / AT_MOST  # seldom, but it says so
+    starts = [at for at, _ in written[:4]]
+    for (before, after), (_, told) in zip(pairwise(starts), written, strict=False):
+        # Writing takes longer than told on a busy machine, the rest in between doesn't.
+        assert after - before < told["every"] + took + 0.4
+
+
+def test_a_store_however_slow_is_written_to(run, slow_disk, monkeypatch):
+    monkeypatch.setattr(telling_live, "SELDOM", 0.1)
+    _, written = slow_disk
+    written_times(run, written, 4)
+    assert [told["every"] for _, told in written[:4]] == [0.02, 0.1, 0.1, 0.1]
+
+
+def test_of_many_epochs_some_are_told(run, capsys):
+    console, many, best = Console(quiet=True), 8 * EPOCHS + 3, 321
+    ran = [epoch(n) | {"best": n in (0, best)} for n in range(many)]
+    with told_live(live_in(run, console), console), console.stage("train", "model") as tick:
+        tick(many, many, Remark("epochs", epochs=ran))
+    told = read_progress(run)["epochs"]["model"]
+    assert told["epoch"] == sorted({*range(0, many, 16), best, many - 1})
+    assert len(told["epoch"]) <= EPOCHS + 2
+    assert told["train"] == [ran[n]["train"] for n in told["epoch"]]
+    assert len(run.read(PROGRESS)) < 100_000
+    follow_run(Watched(run, 0.0), RichConsole(force_terminal=True, width=100), "auto", once=True)
+    assert f"{many} epochs, best {best + 1}" in capsys.readouterr().out
 
 
 # What watch makes of it

@@ -3,13 +3,14 @@
 import importlib.util
 import json
 import threading
+import time
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from raybead.config import parse_job
 from raybead.console import Console
-from raybead.errors import JobError
+from raybead.errors import JobError, StorageError
 from raybead.pace import Remark
 from raybead.stages import Stages
 from raybead.storage import MANIFEST, Folder
@@ -31,7 +32,13 @@ source = "lhco"
 path = "{search}"
 """
 RESULT = {
-    "conclusion": {"p": 0.01, "significance": 2.3, "bonferroni": 0.02, "looks": 2},
+    "conclusion": {
+        "p": 0.01,
+        "significance": 2.3,
+        "bonferroni": 0.02,
+        "looks": 2,
+        "resolved": True,
+    },
     "cuts": [
         {
             "key": "0.9",
@@ -156,6 +163,33 @@ def test_a_store_takes_whole_files(job_text):
     assert [step for step, tag in tags if tag == "loss/train"] == [1, 2, 3, 4, 5, 6]
 
 
+def test_what_a_store_did_not_take_is_there_once_when_it_does(job_text, monkeypatch):
+    from raybead.telling.loggers import tensorboard
+
+    monkeypatch.setattr(tensorboard, "UPLOAD_EVERY", 0.0)
+    about, write = about_of(job_text, "output=memory://refusing"), Folder.write
+    away = [False, True, False, True, True]  # of writings, the last first; then never
+
+    def refusing(folder, name, content):
+        if away and away.pop():
+            raise StorageError("away")
+        write(folder, name, content)
+
+    monkeypatch.setattr(Folder, "write", refusing)
+    logger = tensorboard.TensorBoard(about)
+    for n, tries in enumerate((2, 1, 0)):
+        for _ in range(tries):
+            with pytest.raises(StorageError, match="away"):
+                logger.epochs("model", [epoch(n)])
+        logger.epochs("model", [epoch(n)])
+    logger.close("done")
+    assert not away
+    folder = about.run / "tensorboard" / "model-a1b2c3d4"
+    events = [*tensorboard.read_events(folder)]
+    assert [event.file_version for event in events] == ["brain.Event:2", "", "", ""]
+    assert [event.step for event in events[1:]] == [1, 2, 3]
+
+
 def test_mlflow_reads_what_was_written(job_text, store):
     from mlflow.tracking import MlflowClient
 
@@ -211,30 +245,49 @@ class Failing:
 
     name, faults = "failing", (OSError,)
 
-    def __init__(self, failures):
+    def __init__(self, failures, error=ConnectionError):
         self.failures, self.told, self.tried = failures, [], threading.Event()
+        self.error = error
 
     def tell(self, what):
         if self.failures:
             self.failures -= 1
             self.tried.set()
-            raise ConnectionError("away\nand more of it")
+            raise self.error("away\nand more of it")
         self.told.append(what)
 
 
-def test_what_could_not_be_told_is_told_later_and_in_order():
-    logger, said = Failing(2), []
+@pytest.mark.parametrize(
+    ("error", "told"), [(ConnectionError, "away"), (TypeError, "TypeError: away")]
+)
+def test_what_could_not_be_told_is_told_later_and_in_order(error, told):
+    logger, said = Failing(2, error), []
     sender = Sender(logger, said.append, again=0.01)
     for n in range(5):
         sender.tell(lambda n=n: logger.tell(n))
     assert logger.tried.wait(30)
+    deadline = time.monotonic() + 30
     while not logger.told:
-        pass
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     sender.close()
     assert logger.told == [0, 1, 2, 3, 4]
     assert said == [
-        "note: failing can't be told, and the run goes on: away", "note: failing is told again",
+        f"note: failing can't be told, and the run goes on: {told}", "note: failing is told again",
     ]  # fmt: skip
+
+
+def test_a_result_that_cannot_be_told_ends_no_run(job_text, capsys):
+    about, console = about_of(job_text), Console()
+    finish(about.run)
+    (about.run / "hunt").write("result.json", b'{"conclusion": {}')
+    with logged(loggers_of(about), about, console, found=True):
+        pass
+    said = capsys.readouterr().out.splitlines()
+    assert sum("tensorboard can't be told, and the run goes on" in one for one in said) == 1
+    assert "tensorboard: wasn't told everything" in said[-1]
+    assert "result.json" in said[-1]
+    assert len(said) == 2
 
 
 def test_what_is_asked_for_and_not_installed_is_one_line(job_text, monkeypatch):
@@ -260,9 +313,29 @@ def test_where_mlflow_keeps_runs(job_text, monkeypatch):
         refuse_missing(job)
     with pytest.raises(JobError, match="plain folders"):
         parse_job(job_text, ['loggers.mlflow={uri="file:///tmp/x"}'])
-    with pytest.raises(JobError, match="password in its address") as told:
-        parse_job(job_text, ['loggers.mlflow={uri="https://me:hunter2@host"}'])
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://me:hunter2@host", "https://me:hun::hunter2@host", "https://hunter2@host",
+     "postgresql+psycopg2://me:hunter2@host:5432/ml", "mysql://me:hunter2/hunter2@host/ml"],
+)  # fmt: skip
+def test_a_password_of_mlflow_stays_out_of_the_job(job_text, uri):
+    with pytest.raises(JobError, match=r"password in its.*MLFLOW_TRACKING_PASSWORD") as told:
+        parse_job(job_text, [f'loggers.mlflow={{uri="{uri}"}}'])
     assert "hunter2" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://host:5000/a@b", "sqlite:////data/a:b@c/ml.db", "postgresql://me@host:5432/ml",
+     "databricks://profile:scope"],
+)  # fmt: skip
+def test_an_address_without_one_is_taken(job_text, uri):
+    asked = parse_job(job_text, [f'loggers.mlflow={{uri="{uri}"}}']).loggers.mlflow
+    assert asked is not None
+    assert asked.uri == uri
 
 
 def test_loggers_decide_nothing(job_text):
@@ -278,6 +351,8 @@ def test_what_is_told():
     told = results_of(RESULT)
     assert told["hunt/cut 0.9/local_significance"] == 3.1
     assert told["evaluation/score/auc"] == 0.9
+    bound = {**RESULT, "conclusion": {**RESULT["conclusion"], "resolved": False}}
+    assert (told["hunt/resolved"], results_of(bound)["hunt/resolved"]) == (1.0, 0.0)
     assert "evaluation/score/average_precision" not in told
     assert results_of({**RESULT, "evaluation": None}).keys() == {
         name for name in told if not name.startswith("evaluation/")

@@ -59,6 +59,21 @@ def test_what_was_done_before_is_not_done_now(clock):
     assert pace.left == pytest.approx(50)
 
 
+def test_workers_that_begin_where_others_ended_are_measured_anew(clock):
+    pace = Pace(clock)
+    pace.at(0, 30, Remark("epochs", before=0, counts={"items": 0}))
+    clock.now += 50
+    pace.at(5, 30, Remark("epochs, loss 0.3", counts={"items": 100}))
+    clock.now += 200  # a worker dies, and another one starts
+    pace.at(5, 30, Remark("epochs, loss 0.3", before=5, counts={"items": 100}))
+    assert (pace.rate, pace.left, pace.rates) == (None, None, {})
+    clock.now += 20
+    pace.at(6, 30, Remark("epochs, loss 0.2", counts={"items": 120}))
+    assert pace.rate == pytest.approx(1 / 20)
+    assert pace.rates == {"items": 1.0}
+    assert pace.left == pytest.approx(480)
+
+
 def test_another_count_is_measured_anew(clock):
     pace = Pace(clock)
     pace.at(0, 4, "files of pairs")

@@ -59,7 +59,8 @@ def logged(
         yield
         state = "done"
         for sender in senders:
-            _tell_what_is_there(sender, about, found=found)
+            # In the logger's thread: what can't be read is its fault, not the run's.
+            sender.tell(partial(_tell_what_is_there, sender.logger, about, found=found))
     except (KeyboardInterrupt, SystemExit):
         state = "interrupted"
         raise
@@ -71,15 +72,14 @@ def logged(
             sender.close()
 
 
-def _tell_what_is_there(sender: Sender, about: About, *, found: bool) -> None:
+def _tell_what_is_there(logger: Logger, about: About, *, found: bool) -> None:
     """Of stages that are done: epochs that the logger missed, final numbers, the report."""
-    run, logger = about.run, sender.logger
+    run = about.run
     for stage in TRAINED:
         if stage in about.keys and is_current(run, stage) and (run / stage).exists(METRICS):
             history = (run / stage).read_json(METRICS)["history"]
-            sender.tell(partial(logger.epochs, stage, history))
+            logger.epochs(stage, history)
     if found and is_current(run, "hunt"):
-        numbers = results_of((run / "hunt").read_json(RESULT))
-        sender.tell(partial(logger.results, numbers))
+        logger.results(results_of((run / "hunt").read_json(RESULT)))
         if is_current(run, "figures") and run.exists(PAGE):
-            sender.tell(partial(logger.report, run.read(PAGE)))
+            logger.report(run.read(PAGE))

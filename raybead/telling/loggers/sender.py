@@ -74,9 +74,11 @@ class Sender:
     def _told(self, call: Callable[[], None]) -> bool:
         try:
             call()
-        except self.logger.faults as error:
+        except Exception as error:  # noqa: BLE001  whatever a logger trips over is its own
             lines = str(error).strip().splitlines()
             self._fault = lines[0] if lines else type(error).__name__
+            if lines and not isinstance(error, self.logger.faults):
+                self._fault = f"{type(error).__name__}: {self._fault}"
             if not self._lost:
                 self._lost = True
                 self._say(

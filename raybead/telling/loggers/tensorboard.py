@@ -107,16 +107,19 @@ class _Events:
         self._name, self._uploaded = "", 0.0
 
     def write(self, summaries: Iterable[tuple[int, Any]]) -> None:
-        """Add events, all or, where that fails, in a file of its own the next time."""
+        """Add events, all or none; where that fails on a disk, the next go to another file."""
         now = time.time()
         events = [event_pb2.Event(wall_time=now, step=n, summary=one) for n, one in summaries]
         if not events:
             return
+        there = 0
         try:
             if self._file is None:
                 self._begin(now)
-                events.insert(0, event_pb2.Event(wall_time=now, file_version="brain.Event:2"))
             assert self._file is not None
+            there = self._file.tell()
+            if not there:
+                events.insert(0, event_pb2.Event(wall_time=now, file_version="brain.Event:2"))
             held = io.BytesIO()
             records = RecordWriter(held)
             for event in events:
@@ -126,6 +129,9 @@ class _Events:
         except (RaybeadError, OSError):
             if isinstance(self._file, io.RawIOBase):
                 self._drop()
+            elif self._file is not None:  # they are written once more, and may be there once
+                self._file.seek(there)
+                self._file.truncate()
             raise
 
     def close(self) -> None:

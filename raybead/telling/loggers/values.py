@@ -31,7 +31,7 @@ class Logger(Protocol):
 
     name: str
     faults: tuple[type[Exception], ...]
-    """What its calls may raise where it can't be reached"""
+    """What its calls may raise where it can't be reached; all else is told with its class"""
 
     def parameters(self, parameters: Mapping[str, str]) -> None:
         """The resolved job, by key."""
@@ -77,7 +77,8 @@ def results_of(result: Mapping[str, Any]) -> dict[str, float]:
     conclusion = result["conclusion"]
     found: dict[str, Any] = {
         f"hunt/{name}": conclusion.get(name)
-        for name in ("p", "significance", "bonferroni", "looks")
+        # Unresolved, p is what the toys bound it by.
+        for name in ("p", "significance", "bonferroni", "looks", "resolved")
     }
     for cut in result["cuts"]:
         at = f"hunt/cut {cut['key']}"
