@@ -43,9 +43,12 @@ class Remark(str):
         return made
 
 
+_AT_MOST = " at most"
+
+
 def unit_of(remark: str) -> str:
     """What is counted, by the words that a remark begins with."""
-    return remark.partition(",")[0].removesuffix(" at most").partition(" of ")[0].strip()
+    return remark.partition(",")[0].removesuffix(_AT_MOST).partition(" of ")[0].strip()
 
 
 class Pace:
@@ -97,11 +100,16 @@ class Pace:
 
     @property
     def left(self) -> float | None:
-        """Seconds until all is done, if it goes on like this; None while nothing can be said."""
+        """Seconds until all is done, if it goes on like this; None while nothing can be said.
+
+        Nothing can be where the total is a bound: who stops long before is not to be told of days.
+        """
         if not self.total:
             return None
         if self.done >= self.total:
             return 0.0
+        if self.remark.partition(",")[0].endswith(_AT_MOST):
+            return None
         rate = self.rate
         return None if rate is None else (self.total - self.done) / rate
 

@@ -8,7 +8,7 @@ from raybead.console import Console
 from raybead.errors import RunError
 from raybead.events import read_parquet
 from raybead.report import board_rows
-from raybead.report.numbers import events
+from raybead.report.numbers import events, sigmas
 from raybead.storage import JOB, MANIFEST, Folder, StageName, is_current, stage_facts
 
 
@@ -123,9 +123,9 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
             f"{cut['window']['low']:.0f}-{cut['window']['high']:.0f}",
             events(cut["window"]["observed"]),
             f"{cut['window']['expected']:.1f} +- {cut['window']['expected_error']:.1f}",
-            f"{cut['local']['significance']:.1f}",
+            sigmas(cut["local"]["significance"]),
             p_text(cut["global"]),
-            f"{cut['global']['significance']:.1f}",
+            sigmas(cut["global"]["significance"]),
             f"{cut['background']['agreement']['p']:.2f}",
         ]
         for cut in result["cuts"]
@@ -150,7 +150,7 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
     best = result["conclusion"]
     console.say(
         f"Most significant: {best['window']['low']:.0f}-{best['window']['high']:.0f} GeV,"
-        f" global p {p_text(best)} ({best['significance']:.1f} sigma),"
+        f" global p {p_text(best)} ({sigmas(best['significance'])} sigma),"
         f" {best['looks']} looks counted"
     )
     if result["evaluation"] is not None:

@@ -11,7 +11,7 @@ import raybead
 from raybead.report.compare_table import Row, table_of
 from raybead.report.compare_words import Looks, differing_keys, in_a_row, loss_groups
 from raybead.report.compared import Difference, Run
-from raybead.report.numbers import GLUE, no_gain, p_value, percent, with_error
+from raybead.report.numbers import GLUE, no_gain, p_value, percent, sigmas, with_error
 from raybead.report.template import page_template
 from raybead.storage import Folder
 
@@ -88,7 +88,8 @@ def headline(runs: Sequence[Run], looks: Looks | None) -> str:
     least = "at least " if looks.at_most else ""
     return (
         f"{len(runs)} runs: the smallest global p-value, corrected for {looks.runs} looks, is"
-        f" {_p(looks.bonferroni, bound=looks.at_most)} ({least}{looks.significance:.1f}{GLUE}σ)"
+        f" {_p(looks.bonferroni, bound=looks.at_most)}"
+        f" ({least}{sigmas(looks.significance)}{GLUE}σ)"
     )
 
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from raybead.report.compare_words import ABSENT, loss_groups, loss_in_words, model_in_words
 from raybead.report.compared import Run
 from raybead.report.hunted import Hunted, Rejection
-from raybead.report.numbers import at_least, events, gev, p_value, percent, thousands, with_error
+from raybead.report.numbers import (
+    at_least,
+    events,
+    gev,
+    p_value,
+    percent,
+    sigmas,
+    thousands,
+    with_error,
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def _p(hunted: Hunted) -> str:
 
 def _significance(hunted: Hunted) -> str:
     found = hunted.conclusion
-    return f"{'' if found.resolved else '≥ '}{found.significance:.1f} σ"  # noqa: RUF001
+    return f"{'' if found.resolved else '≥ '}{sigmas(found.significance)} σ"  # noqa: RUF001
 
 
 def _limit(run: Run, which: str) -> str | None:

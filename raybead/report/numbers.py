@@ -65,6 +65,13 @@ def significance(p: float) -> float:
     return max(0.0, -NormalDist().inv_cdf(min(max(p, 1e-300), 0.5)))
 
 
+def sigmas(z: float) -> str:
+    """A significance to a decimal; never rounded up to the 3 or 5 that a claim needs."""
+    if any(z < claim <= round(z, 1) for claim in (3, 5)):
+        return f"{math.floor(100 * z) / 100:.2f}"
+    return f"{z:.1f}"
+
+
 def gev(low: float, high: float) -> str:
     """A range of masses in GeV."""
     return f"{low:.0f}–{high:.0f}{GLUE}GeV"

@@ -81,6 +81,7 @@ def render(content: Content, plots: Sequence[Plot]) -> bytes:
         bare=lambda relation: relation.removeprefix(f"={numbers.GLUE}"),
         pm=lambda pair: numbers.with_error(*pair),
         percent=numbers.percent,
+        sigmas=numbers.sigmas,
         at_least=numbers.at_least,
         no_gain=numbers.no_gain,
         mass=numbers.mass,

@@ -17,7 +17,7 @@ from raybead.config import (
     SignalShape,
     Source,
 )
-from raybead.report.numbers import GLUE, events, gev, p_value, percent, with_error
+from raybead.report.numbers import GLUE, events, gev, p_value, percent, sigmas, with_error
 
 Regime = Literal["none", "undecided", "mild", "evidence", "discovery"]
 
@@ -116,9 +116,9 @@ def _significance(best: Mapping[str, Any], conclusion: Mapping[str, Any]) -> str
     )  # fmt: skip
     least = "" if resolved else "at least "
     return (
-        f"Its local significance is {best['local']['significance']:.1f} σ. Globally, for a bump"
-        f" anywhere in the mass window, p {p_value(conclusion['p'], bound=not resolved)}"
-        f" ({least}{conclusion['significance']:.1f} σ); {looked}."
+        f"Its local significance is {sigmas(best['local']['significance'])} σ. Globally, for a"
+        f" bump anywhere in the mass window, p {p_value(conclusion['p'], bound=not resolved)}"
+        f" ({least}{sigmas(conclusion['significance'])} σ); {looked}."
     )
 
 

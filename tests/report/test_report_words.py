@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from raybead.report.figures.gains import score_label
+from raybead.report.numbers import sigmas
 from raybead.report.words import SCORE_NAMES, background_description, learned, verdict
 from raybead.scoring import SCORED
 
@@ -35,6 +36,21 @@ def test_wording_by_significance(make_result, p, significance, regime, said):
     assert said in text
     assert "bounded" not in text
     assert f"({significance}\N{NO-BREAK SPACE}σ)" in text
+
+
+@pytest.mark.parametrize(
+    ("z", "text"),
+    [
+        (4.94, "4.9"),
+        (4.95001, "4.95"),
+        (4.9999, "4.99"),
+        (5.0, "5.0"),
+        (2.97, "2.97"),
+        (3.97, "4.0"),
+    ],
+)
+def test_no_significance_is_rounded_up_to_a_claim(z, text):
+    assert sigmas(z) == text
 
 
 def test_no_weaker_regime_claims_evidence_or_discovery(make_result):

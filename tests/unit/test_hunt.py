@@ -163,3 +163,14 @@ def test_looking_at_several_cuts_is_paid_for():
         assert found["window"] == {"low": 0.01}
         assert found["bonferroni"] == pytest.approx(0.03)
         assert found["looks"] == 3
+        assert found["resolved"]
+
+
+def test_a_best_cut_that_no_toy_reaches_leaves_a_bound():
+    """Its p is that of the other cuts' most extreme toys: three, however many toys there are."""
+    cuts = [{"global": {"p": p}, "window": {}} for p in (0.5, 1e-3, 0.5)]
+    for n in (999, 9999):
+        toys = np.random.default_rng(0).random((n, 3))
+        found = conclude(cuts, combine(np.array([0.1, 5.0, 0.1]), toys))
+        assert found["p"] == pytest.approx(3 / (n + 1))
+        assert (found["beyond"], found["resolved"]) == (2, False)

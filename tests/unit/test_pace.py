@@ -118,6 +118,17 @@ def test_rates_in_words(rate, unit, words):
     assert rate_text(rate, unit) == words
 
 
+def test_who_may_stop_early_is_not_said_to_need_all_the_time(clock):
+    pace = Pace(clock)
+    pace.at(0, 10_000_000, "pseudo-experiments at most")
+    clock.now += 10
+    pace.at(1000, 10_000_000, "pseudo-experiments at most")
+    assert (pace.rate, pace.left) == (100, None)
+    assert pace.words() == "100 pseudo-experiments/s"
+    pace.at(2000, 2000, "pseudo-experiments")
+    assert pace.left == 0
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (5400, "1 h 30 min"),

@@ -22,7 +22,7 @@ from raybead.report.figures.canvas import (
     saved,
 )
 from raybead.report.figures.chart import Axis, Chart, Mark, Panel, plain_label, steps
-from raybead.report.numbers import gev, p_value, significance
+from raybead.report.numbers import gev, p_value, sigmas, significance
 
 STATISTICS = {
     "bumps": r"Test statistic $-\ln\,p_{min}$",
@@ -60,7 +60,7 @@ def scan_figure(name: str, cut: Mapping[str, Any], observable: str) -> Plot:
     kinds = (
         (f"{flat.sum()} without an excess", GREY, flat),
         (f"{raised.sum()} other windows", BLUE, raised),
-        (f"{said}: {local['significance']:.1f} σ", ORANGE, ~rest),
+        (f"{said}: {sigmas(local['significance'])} σ", ORANGE, ~rest),
     )  # fmt: skip
     marks = [
         Mark(
