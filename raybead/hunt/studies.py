@@ -18,6 +18,7 @@ from raybead.hunt.box import Box, prepare_box
 from raybead.hunt.cut import Scores
 from raybead.hunt.limits import limits
 from raybead.hunt.pseudo import Calibration, Conditional, PseudoBackground, inject
+from raybead.hunt.pseudo.calibration import WORDS
 from raybead.hunt.sample import Sample
 from raybead.hunt.scan import GaussianPeak, Templates, scan
 from raybead.hunt.toys import combine, interval, significance_of, statistics
@@ -79,6 +80,7 @@ class Material:
             "sample": config.sample,
             "method": config.method,
             "of": len(source),
+            "cuts": sorted(hunt.cuts),
         }
         return cls(pseudo, conditional, background, scores.signal, hunt, facts)
 
@@ -94,6 +96,8 @@ class Outcome:
     p: float
     """Global."""
     per_cut: tuple[float, ...]
+    cuts: tuple[float, ...]
+    """Quantiles of the cuts that could be hunted at."""
     low: float
     """Of the most significant window [GeV]"""
     high: float
@@ -120,6 +124,7 @@ def hunt_once(box: Box, config: Hunt, toys: int, seed: tuple[int, ...]) -> Outco
     return Outcome(
         found.overall.p,
         tuple(one.p for one in found.per_look),
+        tuple(cut.selection.quantile for cut in box.cuts),
         float(box.edges[windows.start[best]]),
         float(box.edges[windows.stop[best]]),
     )
@@ -178,21 +183,26 @@ def summed_up(found: Sequence[Outcome], toys: int, facts: Mapping[str, Any]) -> 
     """
     p = [float(one.p) for one in found]
     summary = asdict(Calibration.of(p, toys))
-    if summary["verdict"] == "anti-conservative":
-        summary["words"] += _of_the_sample(facts)
-    return {"p": p, "summary": summary}
-
-
-def _of_the_sample(facts: Mapping[str, Any]) -> str:
-    """What alarms may be of besides the hunt, where sets are as large as what they are made of."""
     events, of = facts["events"], facts["of"]
-    if facts["method"] == "disjoint" or events <= LARGEST_SHARE * of:
-        return ""
-    return (
-        f" Sets of {events} events are drawn of {of}, so that the same odd events come up again"
-        " and again: alarms may be more frequent than the hunt's own. Whether they are is told by"
-        f" calibrate.events = {int(LARGEST_SHARE * of)}."
-    )
+    lumpy = facts["method"] != "disjoint" and events > LARGEST_SHARE * of
+    if summary["verdict"] == "anti-conservative" and lumpy:
+        # Alarms may be of the sample rather than of the hunt.
+        counted = summary["words"].removeprefix(WORDS["anti-conservative"])
+        summary["verdict"] = "undecided"
+        summary["words"] = (
+            f"{WORDS['undecided']}{counted} Sets of {events} events are drawn of {of}, so that the"
+            " same odd events come up again and again: alarms may be more frequent than the hunt's"
+            f" own. Whether they are is told by calibrate.events = {int(LARGEST_SHARE * of)}, or"
+            f" by {round(events / LARGEST_SHARE)} events to draw of."
+        )
+    lost = {cut: sum(cut not in one.cuts for one in found) for cut in facts["cuts"]}
+    for cut, sets in lost.items():
+        if sets:
+            summary["words"] += (
+                f" The cut {cut:g} couldn't be hunted at in {sets} of {len(found)} sets, which"
+                " have too few events for it: of it they say nothing."
+            )
+    return {"p": p, "summary": summary, "lost": {f"{cut:g}": sets for cut, sets in lost.items()}}
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ def calibrated_in_short(calibration: Mapping[str, Any] | None) -> tuple[str, str
         "calibrated": ("yes", "good"),
         "conservative": ("conservative", ""),
         "anti-conservative": ("no: p too small", "mark"),
+        "undecided": ("not told: sets too large", "mark"),
     }
     return known[calibration["summary"]["verdict"]]
 

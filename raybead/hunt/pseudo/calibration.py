@@ -11,7 +11,8 @@ from scipy import stats
 
 from raybead.errors import HuntError
 
-Verdict = Literal["calibrated", "conservative", "anti-conservative"]
+Verdict = Literal["calibrated", "conservative", "anti-conservative", "undecided"]
+"""Undecided are sets whose alarms may be of the sample that they are drawn of."""
 
 LEVELS = (0.05, 0.01)
 """p-values that count as alarms."""
@@ -97,6 +98,7 @@ WORDS: dict[Verdict, str] = {
     "calibrated": "p-values are calibrated as far as these sets can tell",
     "conservative": "p-values are conservative, larger than chance would have them",
     "anti-conservative": "p-values are too small: a hunt raises more false alarms than it says",
+    "undecided": "whether p-values are calibrated isn't told by these sets",
 }
 
 
