@@ -217,7 +217,7 @@ def test_who_stops_following_leaves_the_job_running(head, where, probe):
             if line == "line 3\n":
                 break
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
     assert (process.returncode, err) == (130, "")
     assert "left-alone goes on there" in out
     assert f"follow it: raybead follow left-alone --address {head.address}" in out
