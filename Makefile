@@ -11,6 +11,7 @@ setup: $(READY)
 
 # torch comes first and by itself: left to a range, pip may take gigabytes of CUDA instead.
 $(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/_pairs_kernel.h raybead/hunt/toys/_toys.c
+	@echo "setting up $(VENV): some 3.5 GB, and minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(TORCH)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
@@ -34,6 +35,7 @@ test-others: $(READY)
 docs: keys
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/doctrees \
 	    -D nb_execution_cache_path=$(CURDIR)/build/notebooks docs build/docs
+	@echo "build/docs/index.html"
 
 # Pages of docs/ that are written from the code.
 keys: $(READY)
