@@ -42,7 +42,7 @@ class Stages:
         depends = {
             "hunt": self.hunt.key,
             "model": self.model.key,
-            "studies": [study.key for study in studies if study.why_stale() is None],
+            "studies": [key for study in studies if (key := study.held()) is not None],
         }
         return Stage(self.hunt.run, "figures", depends)
 
@@ -113,8 +113,12 @@ class Stages:
             ),
             "seed": job.seed,
         }
+        # A hunt that was calibrated stays so, also where the job says nothing of how.
         calibration = Stage(
-            run, "calibration", {**asked, "calibrate": job.calibrate.model_dump(mode="json")}
+            run,
+            "calibration",
+            {**asked, "calibrate": job.calibrate.model_dump(mode="json")},
+            frozenset({"calibrate"}),
         )
         reach = Stage(
             run,
@@ -124,6 +128,7 @@ class Stages:
                 "calibrate": job.calibrate.model_dump(mode="json"),
                 "reach": job.reach.model_dump(mode="json"),
             },
+            frozenset({"calibrate", "reach"}),
         )
         diagnostics = Stage(
             run,

@@ -33,12 +33,13 @@ class Stage:
     name: StageName
     depends: Mapping[str, Any]
     """What its content follows from: parts of the job, inputs, keys of earlier stages."""
+    manner: frozenset[str] = frozenset()
+    """Keys of ``depends`` that only say how it is done: done otherwise it tells of the same."""
 
     @property
     def key(self) -> str:
         """Hash of all that the stage's content follows from."""
-        text = json.dumps({"layout": LAYOUT, **self.depends}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _key_of(self.depends)
 
     @property
     def folder(self) -> Folder:
@@ -62,11 +63,22 @@ class Stage:
         changed = sorted(k for k in {*then, *now} if then.get(k) != now.get(k))
         return f"changed: {', '.join(changed) or 'layout of the files'}"
 
+    def held(self) -> str | None:
+        """Key of what lies there, where that tells of what this would, in whichever manner."""
+        if not self.folder.exists(MANIFEST):
+            return None
+        manifest = self.folder.read_json(MANIFEST)
+        key, then = manifest.get("key"), manifest.get("depends", {})
+        if set(manifest.get("files", [])) - set(self.folder.names()):
+            return None
+        alike = self._subject(then) == self._subject(json.loads(json.dumps(self.depends)))
+        return key if key == self.key or (alike and key == _key_of(then)) else None
+
     def mark(self) -> None:
-        """Note in the manifest whether what lies there is what the run's job now says."""
+        """Note in the manifest whether what lies there tells of what the run's job now says."""
         if self.folder.exists(MANIFEST):
             manifest = self.folder.read_json(MANIFEST)
-            current = manifest.get("key") == self.key
+            current = self.held() is not None
             if manifest.get("current") != current:
                 self.folder.write_json(MANIFEST, manifest | {"current": current})
 
@@ -79,6 +91,9 @@ class Stage:
         for name in partial.names():  # what earlier settings left half done
             if name.startswith(f"{self.name.replace('/', '-')}-"):
                 (partial / name).delete()
+
+    def _subject(self, depends: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in depends.items() if name not in self.manner}
 
     def _sign(self, facts: Mapping[str, Any], files: list[str]) -> None:
         """Write the manifest: from here on the stage counts as done."""
@@ -102,6 +117,11 @@ class Stage:
             RunError: it isn't done.
         """
         return stage_facts(self.run, self.name)
+
+
+def _key_of(depends: Mapping[str, Any]) -> str:
+    text = json.dumps({"layout": LAYOUT, **depends}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_current(run: Folder, name: StageName) -> bool:

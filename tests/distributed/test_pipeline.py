@@ -18,7 +18,7 @@ from raybead.models import Bundle
 from raybead.pipeline import execute
 from raybead.scoring import SCORED, Calibration, EventScorer, JetScorer
 from raybead.stages import Stages
-from raybead.storage import Folder, stage_facts
+from raybead.storage import Folder, is_current, stage_facts
 from raybead.training import sides
 
 OUTPUTS = ("latent", "reconstruction")
@@ -312,9 +312,18 @@ def test_studies_of_the_hunt_are_told_with_it(copied, there, job_text, capsys):
     assert 'id="reach"' in page
     show_run(copied, Console())
     assert "20 hunts without a signal" in capsys.readouterr().out
+    # Whoever says no longer how it was studied has studied it; to study it so would be new.
+    plain = Stages.of(parse_job(job_text, [there]))
+    assert plain.calibration.why_stale() == "changed: calibrate"
+    for stage in (plain.calibration, plain.reach):
+        stage.mark()
+        assert is_current(copied, stage.name)
+    assert plain.report().why_stale() is None
     # Other settings of the hunt: the study is of another one.
     other = Stages.of(parse_job(job_text, [there, *STUDIES, "hunt.widths=[1, 3]"]))
     assert other.calibration.why_stale() == "changed: hunt"
+    other.calibration.mark()
+    assert not is_current(copied, "calibration")
 
 
 @pytest.mark.usefixtures("copied")

@@ -4,7 +4,15 @@ import os
 import pytest
 
 from raybead.errors import InputError, RunError, StorageError
-from raybead.storage import Folder, Stage, fingerprint, found_files, open_input, stage_facts
+from raybead.storage import (
+    Folder,
+    Stage,
+    fingerprint,
+    found_files,
+    is_current,
+    open_input,
+    stage_facts,
+)
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -61,6 +69,23 @@ def test_a_stage_is_stale_until_signed_and_says_why(folder):
     other.beside.write("other.json", b"{}")
     other.finish({})
     assert stage.folder.names() == ["_manifest.json", "other.json"]
+
+
+def test_what_was_studied_in_another_manner_still_tells_of_the_same(folder):
+    manner = frozenset({"how"})
+    done = Stage(folder, "calibration", {"hunt": 1, "how": {"sets": 20}}, manner)
+    done.beside.write("result.json", b"{}")
+    done.finish({})
+    other = Stage(folder, "calibration", {"hunt": 1, "how": {"sets": 30}}, manner)
+    of_another_hunt = Stage(folder, "calibration", {"hunt": 2, "how": {"sets": 20}}, manner)
+    assert done.held() == other.held() == done.key
+    assert of_another_hunt.held() is None
+    assert other.why_stale() == "changed: how"  # who asks for it gets it
+    for stage, current in ((of_another_hunt, False), (other, True), (done, True)):
+        stage.mark()
+        assert is_current(folder, "calibration") is current
+    (folder / "calibration").delete()
+    assert other.held() is None
 
 
 def test_a_fingerprint_follows_the_content(tmp_path):
