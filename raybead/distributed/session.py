@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
 
 from raybead.distributed.cluster import Cluster, cluster_now, started_here
@@ -30,6 +32,28 @@ SETTINGS_HERE = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 """Of a cluster that is started here."""
+
+
+@contextlib.contextmanager
+def _unsaid(noise: bytes) -> Iterator[None]:
+    """Keep lines that hold ``noise`` off stderr for a block; others come when it is over.
+
+    Ray tells on the file descriptor that it was told to be quiet.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught:
+                if noise not in line:
+                    os.write(2, line)
 
 
 @contextlib.contextmanager
@@ -62,7 +86,8 @@ def session(address: str | None = None, num_cpus: int | None = None) -> Iterator
     here = joins == "local"
     options = {"num_cpus": num_cpus, "include_dashboard": False} if here else {}
     try:
-        ray.init(address=joins, logging_level=logging.WARNING, log_to_driver=False, **options)
+        with _unsaid(b"from environment variable RAY_BACKEND_LOG_LEVEL"):
+            ray.init(address=joins, logging_level=logging.WARNING, log_to_driver=False, **options)
     except AuthenticationError:
         raise RunError(
             f"no Ray cluster at {joins!r}: it wants a token, or another; set RAY_AUTH_TOKEN_PATH"

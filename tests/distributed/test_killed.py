@@ -89,6 +89,9 @@ def test_the_result_is_that_of_an_unbroken_run(cluster, lhco_files, tmp_path, ca
     kill_when(first, lambda: len(found(partial, "rows-*.parquet")) > 2)
     kept = {path.name: path.stat().st_mtime_ns for path in found(partial, "rows-*.parquet")}
     assert 0 < len(kept) < 35
+    # What is told is raybead's, not Ray's of itself.
+    assert "prepare background" in log.read_text()
+    assert "RAY_" not in log.read_text()
     second = start(job, log, cluster.address)
     kill_when(second, lambda: len(found(partial, "state.pt")) > 0)
     execute(parse_job(texts["whole"]), "train", Console(quiet=True))
