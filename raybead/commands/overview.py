@@ -29,7 +29,9 @@ def show_run(run: Folder, console: Console) -> None:
     more: tuple[StageName, ...] = ("calibration", "reach", "diagnostics", "emd")
     rows += [_stage_row(run, name) for name in more if _done(run, name)]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
-    for note in Provenance.read(run, ("events/background", "events/search")).shared:
+    samples: tuple[StageName, ...] = ("events/background", "events/search")
+    read = tuple(name for name in samples if is_current(run, name))
+    for note in Provenance.read(run, read).shared:
         console.say(f"note: {note}")
     if _done(run, "sweep"):
         _show_sweep(run, console)
