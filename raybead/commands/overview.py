@@ -30,8 +30,8 @@ def show_run(run: Folder, console: Console) -> None:
     rows += [_stage_row(run, name) for name in more if _done(run, name)]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
     samples: tuple[StageName, ...] = ("events/background", "events/search")
-    read = tuple(name for name in samples if is_current(run, name))
-    for note in Provenance.read(run, read).shared:
+    current = all(is_current(run, name) for name in samples)
+    for note in Provenance.read(run, samples).shared if current else ():
         console.say(f"note: {note}")
     if _done(run, "sweep"):
         _show_sweep(run, console)

@@ -152,3 +152,7 @@ def test_events_that_both_samples_read_are_told_of(job, make_run, make_result, t
     run.write(JOB, dump_job(job).encode())
     show_run(run, Console())
     assert f"note: {told}" in capsys.readouterr().out.splitlines()
+    held = run / "events/search"
+    held.write_json(MANIFEST, held.read_json(MANIFEST) | {"current": False})
+    show_run(run, Console())
+    assert "note: " not in capsys.readouterr().out
