@@ -15,7 +15,7 @@ from raybead.distributed.cluster import cluster_now
 from raybead.distributed.session import session
 from raybead.distributed.watch import at_stage
 from raybead.errors import RunError
-from raybead.events import EventSample
+from raybead.events import EventSample, notes_on
 from raybead.profiling import Profile, begun
 from raybead.stages import (
     Stages,
@@ -113,8 +113,7 @@ def _execute(
     every = steps_of(job, stages, pieces, console)
     steps = [step for step in every if step[1].name in STEPS[verb]]
     if pieces:
-        both = (source for sample in samples.values() for source in sample.sources)
-        for note in EventSample(tuple(both)).notes():
+        for note in notes_on(samples):
             console.say(f"note: {note}")
     run.write(JOB, dump_job(job).encode())
     for stage in (*(stage for _, stage, _ in every), stages.report()):

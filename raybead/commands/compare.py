@@ -23,7 +23,7 @@ from raybead.report.compare import (
     write_comparison,
 )
 from raybead.report.compare_table import table_of
-from raybead.report.compare_words import Looks, differing_keys, in_a_cell
+from raybead.report.compare_words import Looks, differing_keys, in_a_cell, table_in_words
 from raybead.report.compared import Run, read_run
 from raybead.storage import Folder
 
@@ -103,6 +103,8 @@ def _show(runs: Sequence[Run], found: Sequence[Any], console: Console) -> None:
         names = [run.name for run in runs[some]]
         console.table("Runs (* by truth, no part in any hunt)", ["", *names],
                       console_rows(rows, some))  # fmt: skip
+        for line in table_in_words(runs) if first + ABREAST >= len(runs) else ():
+            console.say(line)
         if keys:
             told = [[key, *map(in_a_cell, values[some])] for key, values in keys.items()]
             console.table("What differs in the job files", ["key", *names], told)

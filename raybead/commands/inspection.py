@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from raybead.errors import InputError, RaybeadError
 from raybead.events import Particles, Span, make_jets, open_source
 from raybead.events.sources.bead_csv import told_by_name
 from raybead.events.sources.names import column_names, guessed_columns
-from raybead.storage import found_files, open_input
+from raybead.storage import absolute, found_files, open_input
 
 SAMPLE = 2000
 """Events that ranges and cuts are looked at on, unless all are asked for."""
@@ -35,8 +37,10 @@ class Findings:
     rows: list[tuple[str, str]] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
     """Anomalies: what a user should look at before trusting the file."""
+    section: str = "[data.search]  # or [data.background]"
+    """Header of the lines for a job file."""
     job: str = ""
-    """Lines for a job file."""
+    """The lines."""
 
     def add(self, name: str, text: str) -> None:
         self.rows.append((name, text))
@@ -65,10 +69,10 @@ def inspect(path: str, console: Console, *, everything: bool = False) -> None:
             refused.append(str(error))
             console.say(str(error))
             continue
-        console.table(findings.path, ["", ""], [list(row) for row in findings.rows])
+        console.table(findings.path, ["what", "found"], [list(row) for row in findings.rows])
         for line in findings.odd:
             console.say(f"! {line}")
-        console.say(f"In a job file:\n{findings.job}")
+        console.say(f"In a job file:\n{findings.section}\n{findings.job}")
     if refused:
         raise InputError(f"{len(refused)} of {len(files)} files can't be read as events")
 
@@ -79,6 +83,8 @@ def look_at(path: str, *, everything: bool = False) -> Findings:
     Raises:
         InputError: it is nothing that raybead can read.
     """
+    if "://" not in path and ".." in Path(path).parts:
+        path = str(Path(path).resolve())  # for a job file
     found = Findings(path)
     source = _recognised(path, found)
     try:
@@ -138,6 +144,7 @@ def _recognised(path: str, found: Findings) -> Source:
     if told is not None:
         role = "background, for training" if told.role == "background" else "search"
         found.add("by its name", f"{role}, truth {told.truth}, generator {told.generator}")
+        found.section = f"[data.{told.role}]"
     found.job = f'source = "bead_csv"\npath = "{path}"'
     return BeadCsvSource(source="bead_csv", path=path, bad_rows="drop")
 
@@ -212,8 +219,14 @@ def _describe(found: Findings, source: Source, spans: list[Span]) -> None:
     if dropped.get("unphysical row") == sum(len(span) for span in spans):
         raise InputError(f"{found.path}: {dict(found.rows)['format']}, and no row can be an event")
     if bad := dropped.get("unphysical row"):
+        several = (
+            f"{bad} rows can't be events, the first of them:"
+            if bad > 1
+            else "a row can't be an event:"
+        )
         found.odd.append(
-            f"{bad} rows can't be events; a job refuses them unless bad_rows = 'drop'"
+            f"{several} {_first_fault(found.path, source, spans)}; a job refuses"
+            f" {'them' if bad > 1 else 'it'} unless bad_rows = 'drop'"
         )
     if empty:
         found.odd.append(f"{empty} events have no particle at all")
@@ -221,6 +234,19 @@ def _describe(found: Findings, source: Source, spans: list[Span]) -> None:
         found.odd.append("no event has two such jets: look at units, and at [jets] min_pt")
     if tally.low.get("weight", 0.0) < 0:
         found.odd.append("some weights are negative")
+
+
+def _first_fault(path: str, source: Source, spans: list[Span]) -> str:
+    """The first row that can't be an event, and why: in the words in which a job refuses it."""
+    strict = open_source(source.model_copy(update={"bad_rows": "refuse"}))
+    for span in spans:
+        try:
+            strict.read(span)
+        except InputError as error:
+            told = str(error).removeprefix(f"{absolute(path)}: ")
+            told, _, _ = told.partition("; bad_rows = ")
+            return re.sub(r" \(and \d+ more bad rows.*\)$", "", told)
+    raise AssertionError(f"{path}: rows were dropped, and none is refused")
 
 
 def _parts(source: Source, spans: list[Span]) -> Iterator[tuple[Particles, dict[str, int]]]:

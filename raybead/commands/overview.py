@@ -9,6 +9,7 @@ from raybead.errors import RunError
 from raybead.events import read_parquet
 from raybead.report import board_rows
 from raybead.report.numbers import events, sigmas
+from raybead.report.provenance import Provenance
 from raybead.storage import JOB, MANIFEST, Folder, StageName, is_current, stage_facts
 
 
@@ -28,6 +29,10 @@ def show_run(run: Folder, console: Console) -> None:
     more: tuple[StageName, ...] = ("calibration", "reach", "diagnostics", "emd")
     rows += [_stage_row(run, name) for name in more if _done(run, name)]
     console.table(f"Run {run}", ["stage", "holds", "seconds"], rows)
+    samples: tuple[StageName, ...] = ("events/background", "events/search")
+    current = all(is_current(run, name) for name in samples)
+    for note in Provenance.read(run, samples).shared if current else ():
+        console.say(f"note: {note}")
     if _done(run, "sweep"):
         _show_sweep(run, console)
     if is_current(run, "emd"):
@@ -126,9 +131,11 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
             sigmas(cut["local"]["significance"]),
             p_text(cut["global"]),
             sigmas(cut["global"]["significance"]),
-            f"{cut['background']['agreement']['p']:.2f}",
+            # Where too few events are expected beside the window, nothing was tested.
+            f"{agreement['p']:.2f}" if agreement["ndf"] else "-",
         ]
         for cut in result["cuts"]
+        for agreement in (cut["background"]["agreement"],)
     ]
     console.table(
         "Bump hunt",
@@ -172,9 +179,10 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
                     names[name],
                     f"{c['auc']:.4f} +- {c['auc_error']:.4f}",
                     f"{c['sic']:.2f}",
+                    # The page's error: of the bootstrap that its p-values are of, too.
                     ""
                     if name == "score"
-                    else f"{-c['beyond_first']:+.4f} +- {c['beyond_first_error']:.4f}",
+                    else f"{c['gain']['auc']['value']:+.4f} +- {c['gain']['auc']['error']:.4f}",
                 ]
                 for name, c in result["evaluation"]["scores"].items()
             ],

@@ -11,6 +11,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+KINDS = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
+                    "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a table"),
+    "string_type": "text",
+    "literal_error": "{expected}",
+}  # fmt: skip
+"""What a value has to be, by the fault that pydantic finds in one of another kind."""
+
 
 def first_fault(
     error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
@@ -39,14 +51,48 @@ def first_fault(
         if near and any("." in part for part in written):
             near = ".".join([*written[:-1], near.rpartition(".")[2]])
         return f"unknown key {key!r}" + (f"; did you mean {near!r}?" if near else ""), True
+    if fault["type"] in KINDS:
+        return _of_another_kind(faults, key, raw), False
     return _said(fault, key), False
 
 
+def _of_another_kind(faults: Sequence[ErrorDetails], key: str, raw: Any) -> str:
+    """What the first fault's value may be, of whose kinds pydantic has a fault each."""
+    named = [(".".join(_written_path(fault["loc"], raw)), fault) for fault in faults]
+    for inside, fault in named:
+        if inside.startswith(f"{key}."):  # it fits one of the kinds, but for this part
+            return _said(fault, inside)
+    kinds = [fault for name, fault in named if name == key and fault["type"] in KINDS]
+    told = ", or ".join(dict.fromkeys(_kind(fault) for fault in kinds))
+    return f"{key}: has to be {told}{_got(faults[0]['input'])}"
+
+
+def _kind(fault: ErrorDetails) -> str:
+    kind, given = KINDS[fault["type"]], fault["input"]
+    if kind == "a list" and isinstance(given, (int, float, str)):
+        return f"a list, as [{given!r}]"
+    return kind.format_map(fault.get("ctx", {}))
+
+
+def _got(given: Any) -> str:
+    return "" if isinstance(given, dict) else f" (got {given!r})"
+
+
 def _said(fault: ErrorDetails, key: str) -> str:
+    place = fault["loc"][-1] if fault["loc"] else None
+    if fault["type"] == "missing" and isinstance(place, int):
+        return f"{key}: has to have {place + 1} or more{_got(fault['input'])}"
     if fault["type"] == "missing":
         return f"key {key!r} is missing"
-    message = fault["msg"].removeprefix("Value error, ")
     context = fault.get("ctx", {})
+    if fault["type"] in KINDS:
+        return f"{key}: has to be {_kind(fault)}{_got(fault['input'])}"
+    if fault["type"] == "too_short":
+        return f"{key}: has to have {context['min_length']} or more{_got(fault['input'])}"
+    if fault["type"] == "too_long":
+        return f"{key}: has to have at most {context['max_length']}{_got(fault['input'])}"
+    message = fault["msg"].removeprefix("Value error, ")
+    message = re.sub("^(Input|String) should ", "has to ", message)
     if fault["type"] == "union_tag_invalid":
         known = str(context["expected_tags"]).replace("'", "").split(", ")
         tag = str(context["tag"])
@@ -54,9 +100,7 @@ def _said(fault: ErrorDetails, key: str) -> str:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         discriminator = str(context["discriminator"]).strip("'")
         return f"{key}.{discriminator} = {tag!r} is none of {', '.join(known)}{hint}"
-    given = fault["input"]
-    shown = "" if isinstance(given, dict) else f" (got {given!r})"
-    return f"{key}: {message}{shown}" if key else message
+    return f"{key}: {message}{_got(fault['input'])}" if key else message
 
 
 def _written_path(loc: Sequence[str | int], raw: Any) -> Iterator[str]:
@@ -68,7 +112,9 @@ def _written_path(loc: Sequence[str | int], raw: Any) -> Iterator[str]:
         if inside:
             raw = raw[part]  # type: ignore[index]
             yield str(part)
-        elif depth == len(loc) - 1 or re.fullmatch(r"\w+(\.\w+)+", str(part)):
+        elif (depth == len(loc) - 1 and isinstance(raw, dict)) or re.fullmatch(
+            r"\w+(\.\w+)+", str(part)
+        ):
             yield str(part)
 
 

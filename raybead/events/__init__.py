@@ -21,6 +21,7 @@ from raybead.events.schema import (
 )
 from raybead.events.sources import EventSource, open_source
 from raybead.events.span import Span
+from raybead.events.twice import notes_on, recorded_by_both
 
 __all__ = [
     "EVENT_SCHEMA",
@@ -41,10 +42,12 @@ __all__ = [
     "event_schema",
     "event_table",
     "make_jets",
+    "notes_on",
     "open_source",
     "read_columns",
     "read_parquet",
     "read_part",
+    "recorded_by_both",
     "reduced",
     "row_count",
     "show_files",

@@ -10,10 +10,15 @@ from typing import Any, Literal, assert_never
 import awkward as ak
 import fastjet
 import numpy as np
+from fastjet import _swig
 from numpy.typing import NDArray
 
 from raybead.events.kinematics import Momenta, massless
 from raybead.events.particles import Particles, offsets_of
+
+# fastjet's banner, on the first clustering of a process, would go where results are read; what it
+# asks to be cited is cited above, and in the documentation.
+_swig.ClusterSequence.set_fastjet_banner_stream(None)
 
 Algorithm = Literal["antikt", "kt", "cambridge-aachen"]
 """Anti-kt (arXiv:0802.1189), longitudinally invariant kt (arXiv:hep-ph/9305266) or

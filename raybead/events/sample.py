@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from raybead.config import BeadCsvSource, FileSource, LhcoSource, PythiaSource, Source
@@ -97,31 +95,6 @@ class EventSample:
             raise InputError(f"{', '.join(_named(source) for source in self.sources)}: no events")
         return list(_grouped(pieces, step))
 
-    def notes(self) -> list[str]:
-        """What a user should know of the files and may not: equal contents, events read twice."""
-        sizes: dict[int, list[str]] = {}
-        rows: dict[str, list[tuple[float, float]]] = {}
-        for source in self.sources:
-            if isinstance(source, FileSource):
-                (path,) = source.paths
-                if path not in rows:
-                    with open_input(path) as stream:
-                        sizes.setdefault(stream.seek(0, 2), []).append(path)
-                rows.setdefault(path, []).append(_rows_of(source))
-        notes = [
-            f"{path}: the same events are read more than once"
-            for path, ranges in rows.items()
-            if any(before[1] > after[0] for before, after in pairwise(sorted(ranges)))
-        ]
-        for paths in sizes.values():
-            first: dict[str | None, str] = {}
-            for path in paths if len(paths) > 1 else ():
-                digest = _digest(path)
-                if digest in first:
-                    notes.append(f"{path}: the same content as {first[digest]}")
-                first.setdefault(digest, path)
-        return notes
-
     def inputs(self, stopped: Callable[[], bool] = lambda: False) -> list[dict[str, object]]:
         """Every file that is read: its path, bytes and SHA-256.
 
@@ -148,7 +121,7 @@ class EventSample:
             digest = None
             if few and path not in unread:
                 with _noted(path, unread):
-                    digest = _digest(path, "sha256", stopped)
+                    digest = digest_of(path, "sha256", stopped)
             why = {"unread": unread[path]} if path in unread else {}
             found.append({"path": path, "bytes": size, "sha256": digest, **why})
         return found
@@ -223,12 +196,6 @@ def _named(source: Source) -> str:
     return ", ".join(source.paths) if isinstance(source, FileSource) else source.source
 
 
-def _rows_of(source: FileSource) -> tuple[float, float]:
-    if isinstance(source, LhcoSource):
-        return source.start, math.inf if source.stop is None else source.stop
-    return 0, math.inf
-
-
 @contextlib.contextmanager
 def _noted(path: str, unread: dict[str, str]) -> Iterator[None]:
     """A file that can't be read is noted, in one line."""
@@ -238,9 +205,10 @@ def _noted(path: str, unread: dict[str, str]) -> Iterator[None]:
         unread[path] = (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _digest(
+def digest_of(
     path: str, kind: str = "blake2b", stopped: Callable[[], bool] = lambda: False
 ) -> str | None:
+    """The digest of a file's content; None where nobody waits for it any more."""
     content = hashlib.new(kind)
     with open_input(path) as stream:
         while part := stream.read(1 << 22):

@@ -9,7 +9,7 @@ from typing import Any
 
 import raybead
 from raybead.report.compare_table import Row, table_of
-from raybead.report.compare_words import Looks, differing_keys, in_a_row, loss_groups
+from raybead.report.compare_words import Looks, differing_keys, in_a_row, table_in_words
 from raybead.report.compared import Difference, Run
 from raybead.report.numbers import GLUE, no_gain, p_value, percent, sigmas, with_error
 from raybead.report.template import page_template
@@ -54,7 +54,7 @@ def write_comparison(
         sentences=looks_in_words(looks),
         missing=missing_parts(runs),
         table=table,
-        several_losses=len(set(loss_groups(runs).values())) > 1,
+        legend=" ".join(table_in_words(runs)),
         keys=keys,
         differences=differences,
         evaluated=[run.name for run in runs if run.evaluation is not None],

@@ -92,6 +92,19 @@ def loss_groups(runs: Sequence[Run]) -> dict[str, str]:
     return found
 
 
+def table_in_words(runs: Sequence[Run]) -> list[str]:
+    """What has to be known to read the table of runs."""
+    said = [
+        "Limits are on a peak at the best fit's mass among the outliers of the run's best cut."
+    ]
+    if len(set(loss_groups(runs).values())) > 1:
+        said.append(
+            "Validation losses can be compared where the letter is the same: same loss, same"
+            " inputs, same validation items. Those of different letters are different numbers."
+        )
+    return said
+
+
 @dataclass(frozen=True)
 class Looks:
     """Several runs' global p-values together: having looked that often."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raybead.errors import StorageError
+from raybead.events import recorded_by_both
 from raybead.storage import MANIFEST, Folder, StageName
 
 PROFILE = "profile.json"
@@ -48,6 +49,8 @@ class Provenance:
 
     inputs: tuple[Input, ...] = ()
     costs: tuple[Cost, ...] = ()
+    shared: tuple[str, ...] = ()
+    """Events that background and search both read, a sentence a file."""
 
     @classmethod
     def read(cls, run: Folder, stages: tuple[StageName, ...]) -> Provenance:
@@ -71,7 +74,11 @@ class Provenance:
         costs = tuple(
             _cost(name, manifest, measured.get(name, {})) for name, manifest in manifests.items()
         )
-        return cls(inputs, costs)
+        background, search = (
+            manifests[name]["depends"].get("data", ()) if name in manifests else ()
+            for name in ("events/background", "events/search")
+        )
+        return cls(inputs, costs, tuple(recorded_by_both(background, search)))
 
     @property
     def is_profiled(self) -> bool:

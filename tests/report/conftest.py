@@ -268,7 +268,8 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
         run = Folder.at(str(tmp_path_factory.mktemp("run") / "tiny"))
         studies = {"calibration": calibration, "reach": reach}
         done = {name: {} for name, study in studies.items() if study is not None}
-        for name, facts in {**FACTS, **done}.items():
+        hunt = {"hunt": {"conclusion": result["conclusion"]}}
+        for name, facts in {**FACTS, **hunt, **done}.items():
             stage = Stage(run, name, {})
             stage.beside.make()
             stage.finish({**facts, "seconds": 1.5})

@@ -377,3 +377,9 @@ def test_the_console_shows_the_table(runs, tmp_path, capsys, monkeypatch):
     for words in ("Global p-value", "AUC *", "0.909 +- 0.010", "What differs", "good - worse",
                   "paired", "is looking 2 times", f"{tmp_path}/out/compare.html"):  # fmt: skip
         assert words in said, words
+    legend = "Validation losses can be compared where the letter is the same: same loss,"
+    assert re.search(r"│ Validation loss .* \(a\) .* \(b\) ", said)
+    assert "┘\nLimits are on a peak at the best fit's mass" in said
+    assert said.count(legend) == 1
+    page = (tmp_path / "out/compare.html").read_text()
+    assert legend in page

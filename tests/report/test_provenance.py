@@ -9,12 +9,15 @@ import time
 
 import pytest
 
-from raybead.config import ParquetSource, parse_job
+from raybead.commands.overview import show_run
+from raybead.config import ParquetSource, dump_job, parse_job
+from raybead.console import Console
 from raybead.errors import InputError
 from raybead.events import EventSample
 from raybead.events import sample as samples
+from raybead.report import write_report
 from raybead.report.provenance import Provenance
-from raybead.storage import MANIFEST, Folder, Stage
+from raybead.storage import JOB, MANIFEST, Folder, Stage
 
 
 def stage(run: Folder, facts: dict, depends: dict) -> Stage:
@@ -136,3 +139,20 @@ def test_costs_are_of_what_a_stage_now_holds(tmp_path):
     run.write("profile.json", b"{nothing")
     assert not Provenance.read(run, ("events/background",)).is_profiled
     assert (run / "events/background").exists(MANIFEST)
+
+
+def test_events_that_both_samples_read_are_told_of(job, make_run, make_result, tmp_path, capsys):
+    run = make_run(make_result(), truth=False, epochs=1)
+    for name, rows in (("background", {"stop": 500}), ("search", {"start": 400})):
+        held = run / f"events/{name}"
+        data = [{"path": "/a.h5", "fingerprint": "0a1b", **rows}]
+        held.write_json(MANIFEST, held.read_json(MANIFEST) | {"depends": {"data": data}})
+    told = "background and search read the same events, 100 of /a.h5 (rows 400 to 499)"
+    assert f"<p>Note: {told}.</p>" in write_report(job, run, Folder.at(str(tmp_path))).decode()
+    run.write(JOB, dump_job(job).encode())
+    show_run(run, Console())
+    assert f"note: {told}" in capsys.readouterr().out.splitlines()
+    held = run / "events/search"
+    held.write_json(MANIFEST, held.read_json(MANIFEST) | {"current": False})
+    show_run(run, Console())
+    assert "note: " not in capsys.readouterr().out

@@ -1,6 +1,10 @@
 """What files of every kind are said to be."""
 
+import subprocess
+import sys
+
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 from made import make_particles
@@ -80,11 +84,64 @@ def test_event_csv_and_what_is_odd_about_it(tmp_path):
     assert rows["by its name"] == "background, for training, truth 0, generator herwig"
     assert rows["events"] == "2"
     assert [line.partition(";")[0] for line in found.odd] == [
-        "1 rows can't be events",
+        "a row can't be an event: row 1 (line 3): cell 7: negative pT, -3",
         "1 events have no particle at all",
         "no event has two such jets: look at units, and at [jets] min_pt",
         "some weights are negative",
     ]
+
+
+@pytest.mark.parametrize("packed", ["lhco", "csv", "parquet"])
+def test_the_first_bad_row_is_told_with_its_reason(tmp_path, monkeypatch, packed):
+    monkeypatch.setattr("raybead.commands.inspection.SAMPLE", 3)
+    path = tmp_path / f"bad.{packed}"
+    if packed == "lhco":
+        rows = np.zeros((9, 2100))
+        rows[:, :6] = 500, 0.1, 0, 400, -0.1, 3
+        rows[[4, 5], 1] = np.nan
+        with h5py.File(path, "w") as file:
+            file["df/block0_values"] = rows
+        reason = "row 4: NaN or infinity"
+    elif packed == "csv":
+        lines = ["1,5,0.1,0"] * 9
+        lines[4] = lines[5] = "1,5,nan,0"
+        path.write_text("\n".join(lines))
+        reason = "row 4 (line 5): cell 3: NaN or infinity"
+    else:
+        pt = [[500.0, 400.0]] * 4 + [[np.nan, 400.0]] * 2 + [[500.0, 400.0]] * 3
+        ak.to_parquet(
+            ak.Array({"pt": pt, "eta": [[0.1, -0.1]] * 9, "phi": [[0.0, 3.0]] * 9}), path
+        )
+        reason = "row 4: NaN or infinity in pt"
+    _, found = said(path, everything=True)
+    assert found.odd[0] == (
+        f"2 rows can't be events, the first of them: {reason};"
+        " a job refuses them unless bad_rows = 'drop'"
+    )
+
+
+def test_lines_for_a_job_file_are_a_section_with_a_resolved_path(tmp_path, capfd):
+    (tmp_path / "inside").mkdir()
+    write_lhco(tmp_path / "a.h5", [make_particles(8, seed=4)], 8, "none")
+    (tmp_path / "bkg_train_herwig.csv").write_text("1,5,0.1,0\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", f"{tmp_path}/inside/../*.*"])
+    assert ended.value.code == 0
+    told = capfd.readouterr().out
+    assert (
+        f'[data.search]  # or [data.background]\nsource = "lhco"\npath = "{tmp_path}/a.h5"' in told
+    )
+    assert '[data.background]\nsource = "bead_csv"\n' in told
+    assert "what" in told.splitlines()[2]
+
+
+def test_fastjet_says_nothing_of_itself_where_results_are_read(tmp_path):
+    write_lhco(tmp_path / "a.h5", [make_particles(8, seed=4)], 8, "none")
+    # A process of its own: fastjet would say it once.
+    command = [sys.executable, "-m", "raybead", "inspect", str(tmp_path / "a.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "8 events" in done.stdout
+    assert "FastJet" not in done.stdout + done.stderr
 
 
 def test_only_the_first_events_are_looked_at_unless_all_are_asked_for(tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ path = "x.h5"
         ("model={kind='node-bottleneck', decoder=[]}", "model.decoder"),
         ("graph={features='cartesian', pt_power=2}", "pt_power goes with"),
         ("loss=[{kind='mse', wieght=2}]", "did you mean 'loss.weight'?"),
-        ("train.epochs=0", "train.epochs: Input should be greater than 0 (got 0)"),
+        ("train.epochs=0", "train.epochs: has to be greater than 0 (got 0)"),
         ("train.learning_rate=nan", "train.learning_rate"),
         ("hunt.cuts=[0.9, 1.2]", "hunt.cuts.1"),
         ("hunt.widths=[5, 2]", "widths must run upwards"),
@@ -55,6 +55,34 @@ def test_a_fault_is_one_line_with_its_path(override, says):
         parse_job(MINIMAL, [override])
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("hunt.cuts=0.9", "hunt.cuts: has to be a list, as [0.9] (got 0.9)"),
+        ("hunt.cuts=['a']", "hunt.cuts.0: has to be a number (got 'a')"),
+        ("hunt.cuts=[]", "hunt.cuts: has to have 1 or more (got [])"),
+        ("hunt.mass_window=[1]", "hunt.mass_window: has to have 2 or more (got [1])"),
+        ("hunt.mass_window=[1, 2, 3]", "hunt.mass_window: has to have at most 2 (got [1, 2, 3])"),
+        ("hunt.toys=x", "hunt.toys: has to be a whole number, or 'auto' (got 'x')"),
+        ("hunt.toys=1.5", "hunt.toys: has to be a whole number, or 'auto' (got 1.5)"),
+        ("hunt.toys=0", "hunt.toys: has to be greater than 0 (got 0)"),
+        ("train.use_gpu=3", "train.use_gpu: has to be true or false, or 'auto' (got 3)"),
+        ("train.max_events=x", "train.max_events: has to be a whole number (got 'x')"),
+        ("name=3", "name: has to be text (got 3)"),
+        ("hunt=3", "hunt: has to be a table (got 3)"),
+        ("data.search.path=3", "data.search.path: has to be text, or a list, as [3] (got 3)"),
+        ("data.search.path=['a', 3]", "data.search.path.1: has to be text (got 3)"),
+        ("graph.preset=bead",
+         "graph.preset: has to be 'bead-4momentum', 'bead-4momentum-btag', 'bead-jets' or"
+         " 'bead-event' (got 'bead')"),
+    ],
+)  # fmt: skip
+def test_what_a_value_has_to_be_is_told_in_plain_words(override, says):
+    with pytest.raises(JobError) as caught:
+        parse_job(MINIMAL, [override])
+    assert str(caught.value).removeprefix("job: ") == says
 
 
 def test_a_key_of_another_kind_is_refused():

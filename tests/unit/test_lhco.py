@@ -126,6 +126,23 @@ def test_files_that_are_none(tmp_path, rewritten):
         open_source(lhco(truncated)).spans(10)
 
 
+def test_a_file_of_another_shape_is_told_by_what_it_holds(tmp_path):
+    def refused(**held):
+        with h5py.File(tmp_path / "other.h5", "w") as file:
+            for name, values in held.items():
+                file[name] = values
+        with pytest.raises(InputError) as error:
+            open_source(lhco(tmp_path / "other.h5")).spans(10)
+        return str(error.value).partition("columns in it; it holds ")[2]
+
+    assert refused() == "no data at all"
+    assert refused(data=np.zeros((3, 7, 3))) == "'data' (3, 7, 3)"
+    records = np.zeros(5, [("pt", float), ("eta", float)])
+    assert refused(jets=records) == "'jets' (5,) of records (pt, eta)"
+    many = {f"x{n}": np.zeros(n) for n in range(6)}
+    assert refused(**many) == "'x0' (0,), 'x1' (1,), 'x2' (2,), 'x3' (3,) and 2 more"
+
+
 def test_damage_inside_the_table_is_refused_with_its_rows(rewritten):
     path = rewritten({})
     content = bytearray(path.read_bytes())

@@ -6,7 +6,14 @@ from made import lhco, make_particles
 
 from raybead.config import BeadCsvSource, Jets, PythiaSource, parse_job
 from raybead.errors import InputError, JobError
-from raybead.events import EventSample, open_source, read_parquet, write_lhco
+from raybead.events import (
+    EventSample,
+    notes_on,
+    open_source,
+    read_parquet,
+    recorded_by_both,
+    write_lhco,
+)
 from raybead.preparing import Shard, finished_shards, prepare_shard
 from raybead.storage import Folder
 
@@ -93,7 +100,7 @@ def test_shards_hold_the_pieces_of_several_files(three_files, tmp_path):
 
 def test_equal_contents_are_noted(three_files):
     (three_files / "d.h5").write_bytes((three_files / "a.h5").read_bytes())
-    (note,) = EventSample.of([lhco(three_files)], "search").notes()
+    (note,) = notes_on({"search": EventSample.of([lhco(three_files)], "search")})
     assert note.endswith("d.h5: the same content as " + str(three_files / "a.h5"))
 
 
@@ -101,10 +108,32 @@ def test_events_that_are_read_twice_are_noted(three_files):
     a = three_files / "a.h5"
 
     def notes(*more):
-        return EventSample.of([lhco(a, stop=4), lhco(a, **dict(more))], "search").notes()
+        sample = EventSample.of([lhco(a, stop=4), lhco(a, **dict(more))], "search")
+        return notes_on({"search": sample})
 
     assert notes(("start", 4)) == []
     assert notes(("start", 3)) == [f"{a}: the same events are read more than once"]
+
+
+@pytest.mark.parametrize(
+    ("background", "search", "said"),
+    [
+        ({}, {}, ["all of {a}"]),
+        ({}, {"start": 3}, ["those of {a} from row 3 on"]),
+        ({"stop": 5}, {"start": 2, "stop": 7}, ["3 of {a} (rows 2 to 4)"]),
+        ({"stop": 3}, {"start": 3}, []),
+    ],
+)
+def test_events_of_both_samples_are_noted_with_both_names(three_files, background, search, said):
+    a = three_files / "a.h5"
+    samples = {
+        "background": EventSample.of([lhco(a, **background)], "background"),
+        "search": EventSample.of([lhco(a, **search)], "search"),
+    }
+    wanted = [f"background and search read the same events, {of.format(a=a)}" for of in said]
+    assert notes_on(samples) == wanted
+    # What a run keeps of its samples tells the same later.
+    assert recorded_by_both(*(sample.depends() for sample in samples.values())) == wanted
 
 
 def test_names_as_bead_gives_them_say_role_truth_and_generator(tmp_path):

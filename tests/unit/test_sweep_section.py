@@ -195,7 +195,7 @@ def test_a_trial_has_the_job_of_its_values(values, reached):
         ({"loss.kind": "kl"}, "trial of loss.kind = 'kl': loss kl needs a posterior"),
         ({"model.latnt": 3}, "unknown key 'model.latnt'; did you mean 'model.latent'?"),
         ({"loss.1.weight": 3}, "loss.1.weight: '1' is no place in a list of 1"),
-        ({"train.epochs": 0}, "train.epochs: Input should be greater than 0"),
+        ({"train.epochs": 0}, "train.epochs: has to be greater than 0"),
         ({"train.epochs.x": 0, "train.epochs": 1}, "train.epochs.x: epochs is a value"),
         ({"loss.0.temperature": 2}, "'loss.0.temperature' doesn't go with this kind of loss.0"),
     ],

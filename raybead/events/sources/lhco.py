@@ -25,6 +25,9 @@ from raybead.events.particles import Particles, offsets_of, wrap_phi
 from raybead.events.span import Span, even_spans
 from raybead.storage import absolute, fingerprint, open_input
 
+SHOWN = 4
+"""Datasets, or fields of one, that an error names."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -154,9 +157,11 @@ def find_layout(file: h5py.File, uri: str) -> Layout:
         InputError: there is none, or more than one.
     """
     found: list[Layout] = []
+    held: list[str] = []
 
     def visit(name: str, node: object) -> None:
         if isinstance(node, h5py.Dataset):
+            held.append(_in_words(name, node))
             layout = _fixed_layout(name, node) or _table_layout(name, node)
             if layout is not None:
                 found.append(layout)
@@ -167,13 +172,23 @@ def find_layout(file: h5py.File, uri: str) -> Layout:
         reason = " ".join(str(error).split())
         raise InputError(f"{uri}: truncated or damaged HDF5: {reason}") from None
     if not found:
-        raise InputError(f"{uri}: no table of {N_COLUMNS} or {N_COLUMNS + 1} columns in it")
+        more = f" and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+        raise InputError(
+            f"{uri}: no table of {N_COLUMNS} or {N_COLUMNS + 1} columns in it; it holds"
+            f" {', '.join(held[:SHOWN]) or 'no data at all'}{more}"
+        )
     if len(found) > 1:
         keys = ", ".join(layout.values for layout in found)
         raise InputError(f"{uri}: several tables of events in it: {keys}")
     if found[0].n_rows == 0:
         raise InputError(f"{uri}: its table of events is empty")
     return found[0]
+
+
+def _in_words(name: str, node: h5py.Dataset) -> str:
+    """A dataset's name and shape; of records their fields, too."""
+    fields = ", ".join((node.dtype.names or ())[:SHOWN])
+    return f"{name!r} {node.shape}" + (f" of records ({fields})" if fields else "")
 
 
 def _fixed_layout(name: str, node: h5py.Dataset) -> Layout | None:
