@@ -116,8 +116,15 @@ def _looked_at(facts: dict[str, Any]) -> str:
 
 def p_text(found: dict[str, Any]) -> str:
     """A p-value as text; one that no pseudo-experiment reached is a bound."""
-    bound = "" if found.get("resolved", found.get("beyond", 1)) else "<= "
-    return f"{bound}{found['p']:.2g}"
+    return f"{'<= ' if _is_bound(found) else ''}{found['p']:.2g}"
+
+
+def _z_text(found: dict[str, Any]) -> str:
+    return f"{'>= ' if _is_bound(found) else ''}{sigmas(found['significance'])}"
+
+
+def _is_bound(found: dict[str, Any]) -> bool:
+    return not found.get("resolved", found.get("beyond", 1))
 
 
 def _show_hunt(result: dict[str, Any], console: Console) -> None:
@@ -130,7 +137,7 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
             f"{cut['window']['expected']:.1f} +- {cut['window']['expected_error']:.1f}",
             sigmas(cut["local"]["significance"]),
             p_text(cut["global"]),
-            sigmas(cut["global"]["significance"]),
+            _z_text(cut["global"]),
             # Where too few events are expected beside the window, nothing was tested.
             f"{agreement['p']:.2f}" if agreement["ndf"] else "-",
         ]
@@ -157,7 +164,7 @@ def _show_hunt(result: dict[str, Any], console: Console) -> None:
     best = result["conclusion"]
     console.say(
         f"Most significant: {best['window']['low']:.0f}-{best['window']['high']:.0f} GeV,"
-        f" global p {p_text(best)} ({sigmas(best['significance'])} sigma),"
+        f" global p {p_text(best)} ({_z_text(best)} sigma),"
         f" {best['looks']} looks counted"
     )
     if result["evaluation"] is not None:

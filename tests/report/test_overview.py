@@ -27,3 +27,14 @@ def test_a_fit_that_could_not_be_tested_has_no_p_and_gains_have_the_pages_errors
     assert {row[0]: row[-1] for row in rows if len(row) == 9} == {"0.9": "0.38", "0.95": "-"}
     (gain,) = (row[-1] for row in rows if row[0] == "no learning: jet width")
     assert gain == f"{control['gain']['auc']['value']:+.4f} +- 0.0032"
+
+
+def test_bounds_are_told_as_bounds(job, make_run, make_result, capsys):
+    result = make_result()
+    for resolved, signs in ((False, ("<= ", ">= ")), (True, ("", ""))):
+        result["conclusion"] |= {"p": 2e-4, "significance": 3.54, "resolved": resolved}
+        run = make_run(result, epochs=1)
+        run.write(JOB, dump_job(job).encode())
+        show_run(run, Console())
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"global p {signs[0]}0.0002 ({signs[1]}3.5 sigma)" in said
