@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: setup demo docs keys test test-cluster test-own-clusters test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling scaling clean
+.PHONY: setup demo docs keys test test-cluster test-others lint format bench bench-memory faults physics hunting enrichment families manifests autoscaling scaling clean
 
 setup: $(READY)
 
@@ -21,20 +21,12 @@ $(READY): pyproject.toml constraints.txt raybead/models/_pairs.c raybead/models/
 demo: $(READY)
 	$(BIN)/raybead demo
 
-# Tests of clusters wait for much of their time, so all run beside one another. The token that Rays
-# of this machine share is there before the first of them.
+# Tests of the cluster wait for much of their time, so the others run beside them.
 test: $(READY)
-	$(BIN)/ray get-auth-token --generate >/dev/null 2>&1
-	$(MAKE) --jobs=3 --output-sync=target test-cluster test-own-clusters test-others
+	$(MAKE) --jobs=2 --output-sync=target test-cluster test-others
 
-OWN := $(addprefix tests/distributed/test_,autoscaling.py nodes.py submit.py)
-
-# Those that share one Ray, and those that bring up clusters of their own.
 test-cluster: $(READY)
-	$(BIN)/python -m pytest tests/distributed $(addprefix --ignore=,$(OWN)) --durations=5
-
-test-own-clusters: $(READY)
-	$(BIN)/python -m pytest $(OWN) --durations=5
+	$(BIN)/python -m pytest tests/distributed --durations=5
 
 test-others: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore=tests/distributed --durations=5
